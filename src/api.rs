@@ -1,0 +1,1 @@
+//! the types of `gitops/v1`

@@ -1,0 +1,1 @@
+//! where the parts are built and joined

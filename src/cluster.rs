@@ -1,0 +1,1 @@
+//! destinations: clients, discovery, live cache, apply and delete

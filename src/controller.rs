@@ -1,0 +1,1 @@
+//! queue, leadership, reconcile of projects and applications

@@ -1,0 +1,1 @@
+//! a file tree and a source spec become manifests

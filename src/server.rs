@@ -1,0 +1,1 @@
+//! TLS, authentication, authorization, REST

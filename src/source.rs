@@ -1,0 +1,1 @@
+//! Git becomes an immutable file tree at a resolved revision
