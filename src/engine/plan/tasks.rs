@@ -110,6 +110,8 @@ pub struct Scene<'a> {
     pub desired: &'a Desired,
     /// How it stands.
     pub comparison: &'a Comparison<'a>,
+    /// What the operation has done so far.
+    pub results: &'a [ResourceResult],
     /// Whether the destination namespace exists.
     pub namespace: NamespacePresence,
 }
@@ -197,7 +199,8 @@ fn defines(object: &Object, gvk: &Gvk) -> bool {
 
 fn apply(scene: &Scene<'_>, options: SyncOptions, object: &Object, resource: &Resource<'_>) -> Option<Task> {
     let in_sync = resource.sync == SyncCode::Synced;
-    if options.apply_out_of_sync_only && in_sync {
+    let touched = scene.results.iter().any(|result| super::matches(result, &object.key, Phase::Sync));
+    if options.apply_out_of_sync_only && in_sync && !touched {
         return None;
     }
     let strategy = scene.sync.sync_strategy.as_ref();
