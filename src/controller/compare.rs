@@ -15,7 +15,7 @@ use crate::api::policy::Scope;
 use crate::engine::compare::{self, Verdict};
 use crate::engine::comparison::{self, Comparison, Finding, Pair};
 use crate::engine::desired::{self, Desired};
-use crate::engine::ignore::Ignore;
+use crate::engine::ignore::{Ignore, Rules};
 use crate::engine::live::Live;
 use crate::engine::status::{Condition, ConditionKind};
 use crate::engine::step::Reason;
@@ -42,7 +42,10 @@ pub(super) async fn desired(
     let mut desired = desired::desired(&resolved.subject, &resolved.project.spec, manifests, &scopes);
     watch(context, &desired, &crate::engine::status::of(application)).await?;
     if resolved.subject.options.respect_ignore_differences {
-        leave_ignored(context, &mut desired, &application.spec.ignore_differences);
+        // Rules that do not compile are reported by `compare`, and nothing is applied then.
+        if let Ok(rules) = Rules::new(&application.spec.ignore_differences) {
+            leave_ignored(context, &mut desired, &rules);
+        }
     }
     Ok(desired)
 }
@@ -74,13 +77,10 @@ pub(super) fn recorded_kinds(status: &ApplicationStatus) -> BTreeSet<Gvk> {
 }
 
 /// `RespectIgnoreDifferences=true`: what is ignored is not applied to objects that exist.
-fn leave_ignored(context: &Context, desired: &mut Desired, rules: &[ResourceIgnoreDifferences]) {
+fn leave_ignored(context: &Context, desired: &mut Desired, rules: &Rules) {
     for object in &mut desired.resources {
-        if context.parts.cluster.find(&object.key).is_none() {
-            continue;
-        }
-        if let Ok(ignore) = Ignore::of(rules, &object.key) {
-            ignore.omit(&mut object.manifest);
+        if let Some(live) = context.parts.cluster.find(&object.key) {
+            rules.of(&object.key).omit(&mut object.manifest, &live);
         }
     }
 }
@@ -99,7 +99,14 @@ pub(super) async fn compare<'a>(
     let find = |key: &Key| cluster.find(key);
     let pairs = comparison::pairs(subject, &resolved.project.spec, desired, &labelled, &find);
     let mut conditions = warnings(desired, &pairs);
-    let findings = findings(context, memory, resolved, rules, &pairs).await;
+    let findings = match Rules::new(rules) {
+        Ok(compiled) => findings(context, memory, resolved, rules, &compiled, &pairs).await,
+        Err(error) => {
+            let message = format!("Failed to compare desired state to live state: {error}");
+            conditions.push(Condition { kind: ConditionKind::ComparisonError, message });
+            HashMap::new()
+        }
+    };
     conditions.extend(findings.iter().filter_map(|(key, finding)| failure(key, finding)));
     let unknown = Finding::Compared(Verdict::Undecided);
     let comparison =
@@ -133,6 +140,7 @@ async fn findings(
     memory: &mut Remembered,
     resolved: &Resolved,
     rules: &[ResourceIgnoreDifferences],
+    compiled: &Rules,
     pairs: &[Pair<'_>],
 ) -> HashMap<Key, Finding> {
     let mut found = HashMap::new();
@@ -142,13 +150,7 @@ async fn findings(
         if object.refusal.is_some() || pair.shared_with.is_some() {
             continue;
         }
-        let ignore = match Ignore::of(rules, &pair.key) {
-            Ok(ignore) => ignore,
-            Err(error) => {
-                found.insert(pair.key.clone(), Finding::Failed(error.to_string()));
-                continue;
-            }
-        };
+        let ignore = compiled.of(&pair.key);
         match compare::local(&object.manifest, live, &ignore) {
             Verdict::Undecided => open.push((pair.key.clone(), object.manifest.clone(), Arc::clone(live), ignore)),
             verdict => {
