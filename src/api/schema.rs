@@ -26,8 +26,7 @@ pub const REFERENCE: &str = "#/$defs/";
 /// [`REFERENCE`].
 #[must_use]
 pub fn definitions() -> Definitions {
-    let mut generator =
-        SchemaSettings::draft2020_12().into_generator();
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
     generator.subschema_for::<Application>();
     generator.subschema_for::<Project>();
     generator.subschema_for::<SyncRequest>();

@@ -11,7 +11,6 @@ use super::memory::{Prediction, Remembered};
 use super::resolve::Resolved;
 use super::{Context, Error};
 use crate::api::application::{Application, ApplicationStatus, ResourceIgnoreDifferences};
-use crate::api::policy::Scope;
 use crate::engine::compare::{self, Verdict};
 use crate::engine::comparison::{self, Comparison, Finding, Pair};
 use crate::engine::desired::{self, Desired};
@@ -35,10 +34,7 @@ pub(super) async fn desired(
     let cluster = &context.parts.cluster;
     let kinds: BTreeSet<Gvk> = manifests.iter().map(Manifest::gvk).collect();
     cluster.learn(&kinds).await?;
-    let scopes = |gvk: &Gvk| cluster.scope(gvk).map(|scope| match scope {
-        crate::cluster::Scope::Cluster => Scope::Cluster,
-        crate::cluster::Scope::Namespaced => Scope::Namespaced,
-    });
+    let scopes = |gvk: &Gvk| cluster.scope(gvk);
     let mut desired = desired::desired(&resolved.subject, &resolved.project.spec, manifests, &scopes);
     watch(context, &desired, &crate::engine::status::of(application)).await?;
     if resolved.subject.options.respect_ignore_differences {

@@ -21,10 +21,6 @@ impl Places {
         self.whole
     }
 
-    /// Says whether the set is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.whole && self.fields.is_empty() && self.items.is_empty()
-    }
 
     /// Returns the places within a member of a map.
     pub(crate) fn field(&self, name: &str) -> Option<&Places> {
@@ -128,11 +124,11 @@ impl Places {
                 }
             }
             Value::Array(items) => {
-                for (&index, places) in self.items.iter().rev().filter(|(index, _)| **index < items.len()) {
-                    if places.whole {
+                for (&index, places) in self.items.iter().rev() {
+                    if places.whole && index < items.len() {
                         items.remove(index);
-                    } else {
-                        places.remove_from(&mut items[index]);
+                    } else if let Some(item) = items.get_mut(index) {
+                        places.remove_from(item);
                     }
                 }
             }

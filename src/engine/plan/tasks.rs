@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::record;
 use crate::api::application::{ResourceResult, SyncCode, SyncOperation, SyncOperationResource};
-use crate::api::policy::{self, Scope};
+use crate::api::policy;
 use crate::api::project::ProjectSpec;
 use crate::engine::comparison::{Comparison, Resource};
 use crate::engine::desired::{Desired, Object};
@@ -289,7 +289,7 @@ fn namespace(scene: &Scene<'_>, options: SyncOptions, tasks: &[Task]) -> Option<
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
     let manifest = Manifest::new(object).expect("it has all that `new` asks for");
     let (key, gvk) = (manifest.key(), manifest.gvk());
-    if !policy::permits_kind(scene.project, "", "Namespace", Scope::Cluster) {
+    if !policy::permits_kind(scene.project, "", "Namespace", policy::Scope::Cluster { name }) {
         let reason = format!("resource :Namespace is not permitted in project {}.", scene.subject.project);
         return Some(Err(record::refused(&key, &gvk, Phase::PreSync, reason)));
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::application::{SyncOperation, SyncStrategy, SyncStrategyApply};
-use crate::api::policy::Scope;
+use crate::manifest::Scope;
 use crate::engine::compare::Verdict;
 use crate::engine::comparison::{Finding, conclude, pairs};
 use crate::engine::desired::{Desired, desired};
