@@ -91,14 +91,14 @@ impl Resource {
     fn list(&self) -> Value {
         let answer = [("200", reference(&format!("{}List", self.kind)))];
         let text = format!("list or watch objects of kind {}", self.kind);
-        self.operation("list", &format!("list{}", self.id()), &text, parameters::list(), &answer)
+        self.operation("list", &format!("list{}", self.id()), &text, &parameters::list(), &answer)
     }
 
     fn create(&self) -> Value {
         let answers = ["200", "201", "202"].map(|code| (code, reference(self.kind)));
         let text = format!("create a {}", self.kind);
         let mut operation =
-            self.operation("post", &format!("create{}", self.id()), &text, parameters::write(), &answers);
+            self.operation("post", &format!("create{}", self.id()), &text, &parameters::write(), &answers);
         operation["requestBody"] =
             json!({"content": content(&MEDIA_TYPES, &reference(self.kind)), "required": true});
         operation
@@ -108,14 +108,14 @@ impl Resource {
         let scope = if self.scope == Scope::Namespaced { "Namespaced" } else { "" };
         let id = format!("deleteGitopsV1Collection{scope}{}", self.kind);
         let text = format!("delete a collection of objects of kind {}", self.kind);
-        self.operation("deletecollection", &id, &text, parameters::list(), &[("200", reference(STATUS))])
+        self.operation("deletecollection", &id, &text, &parameters::list(), &[("200", reference(STATUS))])
     }
 
     fn delete(&self) -> Value {
         let answers = ["200", "202"].map(|code| (code, reference(STATUS)));
         let text = format!("delete a {}", self.kind);
         let mut operation =
-            self.operation("delete", &format!("delete{}", self.id()), &text, parameters::delete(), &answers);
+            self.operation("delete", &format!("delete{}", self.id()), &text, &parameters::delete(), &answers);
         operation["requestBody"] = json!({"content": content(&MEDIA_TYPES, &reference(DELETE_OPTIONS))});
         operation
     }
@@ -130,13 +130,13 @@ impl Resource {
         let text = |verb: &str| format!("{verb} {of}the specified {}", self.kind);
         let object = reference(self.kind);
         let ok = [("200", object.clone())];
-        let read = self.operation("get", &id("read"), &text("read"), parameters::read(), &ok);
+        let read = self.operation("get", &id("read"), &text("read"), &parameters::read(), &ok);
         let replaced = [("200", object.clone()), ("201", object.clone())];
         let mut replace =
-            self.operation("put", &id("replace"), &text("replace"), parameters::write(), &replaced);
+            self.operation("put", &id("replace"), &text("replace"), &parameters::write(), &replaced);
         replace["requestBody"] = json!({"content": content(&MEDIA_TYPES, &object), "required": true});
         let mut patch =
-            self.operation("patch", &id("patch"), &text("partially update"), parameters::patch(), &ok);
+            self.operation("patch", &id("patch"), &text("partially update"), &parameters::patch(), &ok);
         patch["requestBody"] = json!({"content": content(&PATCH_TYPES, &reference(PATCH)), "required": true});
         vec![("get", read), ("put", replace), ("patch", patch)]
     }
@@ -144,13 +144,13 @@ impl Resource {
     fn events(&self) -> Value {
         let id = format!("read{}Events", self.id());
         let text = "read events of the specified Application and its objects, newest first";
-        self.operation("get", &id, text, parameters::events(), &[("200", reference("EventList"))])
+        self.operation("get", &id, text, &parameters::events(), &[("200", reference("EventList"))])
     }
 
     fn ask(&self, body: &str, text: &str) -> Value {
         let id = format!("create{}{}", self.id(), body.trim_end_matches("Request"));
         let answers = [("201", reference(body)), ("409", reference(STATUS))];
-        let mut operation = self.operation("post", &id, text, parameters::ask(), &answers);
+        let mut operation = self.operation("post", &id, text, &parameters::ask(), &answers);
         operation["requestBody"] = json!({"content": content(&MEDIA_TYPES, &reference(body))});
         operation["x-kubernetes-group-version-kind"] = group_version_kind(body);
         operation
@@ -167,7 +167,7 @@ impl Resource {
         action: &str,
         id: &str,
         text: &str,
-        parameters: Value,
+        parameters: &Value,
         answers: &[(&str, Value)],
     ) -> Value {
         let mut responses: Map<String, Value> = answers
