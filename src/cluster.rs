@@ -11,29 +11,33 @@ mod script;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures::{Stream, StreamExt, stream};
+use http::HeaderValue;
 use serde_json::Value;
 
-use self::client::{Connection, ServiceAccount};
+use self::client::Connection;
 use self::discovery::Discovery;
+use self::execute::Executor;
 use self::execute::failure::Attempt;
-use self::execute::{Actor, Executor};
 use self::live::Cache;
 use self::request::{JSON, Refusal, exchange, get};
 use crate::engine::live::Live;
 use crate::engine::step::{Failure, Outcome, Step};
-use crate::manifest::{Gvk, Key, Manifest};
+use crate::manifest::{Gvk, Key, Manifest, Scope};
 
 /// What can fail before or beside a step; the failure of a step is part of its outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kubeconfig is missing, unreadable or incomplete.
-    #[error("reading the kubeconfig {}", path.display())]
+    #[error("reading the kubeconfig {}: {cause}", path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        source: kube::config::KubeconfigError,
+        /// What is wrong with it; nothing of its text.
+        cause: String,
     },
     /// There is neither a kubeconfig nor a mounted service account.
     #[error("no kubeconfig was given and this process does not run in a pod of a cluster")]
@@ -99,6 +103,9 @@ pub enum Error {
     },
 }
 
+/// How long the first list of a kind is waited for.
+const FIRST_LIST: Duration = Duration::from_secs(30);
+
 /// One cluster. Clones share connections, kinds and objects.
 #[derive(Clone)]
 pub struct Cluster {
@@ -117,7 +124,7 @@ impl Cluster {
         let version = version(&client).await?;
         let discovery = Discovery::start(client).await?;
         let live = Cache::new(connection.clone(), discovery.clone());
-        let executor = Executor::new(discovery.clone(), live.clone());
+        let executor = Executor::new(connection.clone(), discovery.clone(), live.clone());
         Ok(Self { connection, version, discovery, live, executor })
     }
 
@@ -145,26 +152,65 @@ impl Cluster {
         &self.live
     }
 
-    /// Returns gitopsd itself as an actor.
+    /// Makes sure that it is known of each of these kinds whether the cluster serves it.
+    pub async fn learn(&self, kinds: impl IntoIterator<Item = &Gvk>) -> Result<(), Error> {
+        self.discovery.learn(kinds).await
+    }
+
+    /// Asks anew which kinds the cluster serves. Where it does not answer, what was known stays.
+    pub async fn relearn(&self) {
+        if let Err(error) = self.discovery.refresh().await {
+            tracing::warn!(%error, "the kinds that the cluster serves may have changed");
+        }
+    }
+
+    /// Returns whether objects of the kind live in namespaces; `None` if the kind is not served.
     #[must_use]
-    pub fn itself(&self) -> Actor {
-        Actor::itself(&self.connection)
+    pub fn scope(&self, gvk: &Gvk) -> Option<Scope> {
+        self.discovery.scope(gvk)
     }
 
-    /// Returns a service account as an actor.
+    /// Follows these kinds and waits until all their objects are known. Fails for a kind that cannot
+    /// be followed, with the cause.
+    pub async fn watch(&self, kinds: &[Gvk]) -> Result<(), Error> {
+        self.live.ready(kinds, FIRST_LIST).await
+    }
+
+    /// Returns all objects that carry this value of the application's label, ordered by identity.
     #[must_use]
-    pub fn acting_as(&self, account: &ServiceAccount) -> Actor {
-        Actor::account(&self.connection, account)
+    pub fn of(&self, application: &str) -> Vec<Arc<Live>> {
+        self.live.of(application)
     }
 
-    /// Carries out steps that do not depend on each other; the outcomes are in the order of the steps.
-    pub async fn execute(&self, actor: &Actor, steps: &[Step]) -> Vec<Outcome> {
-        self.executor.execute(actor, steps).await
+    /// Returns an object that carries any application's label.
+    #[must_use]
+    pub fn find(&self, key: &Key) -> Option<Arc<Live>> {
+        self.live.get(key)
     }
 
-    /// Returns what the object would become if it was applied; nothing is written.
-    pub async fn predict(&self, actor: &Actor, manifest: &Manifest, key: &Key) -> Result<Value, Failure> {
-        self.executor.predict(actor, manifest, key).await
+    /// Returns the label values of applications of which an object changes by the hand of others.
+    pub fn changes(&self) -> impl Stream<Item = String> + Send + use<> {
+        let batches = stream::unfold(self.live.subscribe(), async |mut changes| {
+            let labels = changes.next().await;
+            Some((labels, changes))
+        });
+        batches.flat_map(stream::iter)
+    }
+
+    /// Carries out, as the service account, steps that do not depend on each other. The outcomes are in
+    /// the order of the steps.
+    pub async fn execute(&self, account: &ServiceAccount, steps: &[Step]) -> Vec<Outcome> {
+        self.executor.execute(account, steps).await
+    }
+
+    /// Returns what the object would become if the service account applied it; nothing is written.
+    pub async fn predict(
+        &self,
+        account: &ServiceAccount,
+        key: &Key,
+        manifest: &Manifest,
+    ) -> Result<Value, Failure> {
+        self.executor.predict(account, key, manifest).await
     }
 
     /// Reads an object that is not followed, as ourselves; `None` if there is none or its kind is not
@@ -187,6 +233,56 @@ impl Cluster {
             Error::Read { key, failure }
         })
     }
+
+    /// Says whether a namespace exists.
+    pub async fn namespace_exists(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.namespace(name).await?.is_some())
+    }
+
+    /// Says whether a namespace is being deleted or is gone.
+    pub async fn namespace_ends(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.namespace(name).await?.is_none_or(|namespace| namespace.deleting))
+    }
+
+    async fn namespace(&self, name: &str) -> Result<Option<Live>, Error> {
+        self.fetch(&Gvk::new("v1", "Namespace"), "", name).await
+    }
+}
+
+/// A service account that can be acted as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceAccount {
+    namespace: String,
+    name: String,
+    /// Value of the header that impersonates it.
+    user: HeaderValue,
+}
+
+impl ServiceAccount {
+    /// Checks that both are names that Kubernetes allows, so that they can neither name another user
+    /// nor break out of a header.
+    pub fn new(namespace: &str, name: &str) -> Result<Self, Error> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        let invalid = || Error::AccountName { namespace: namespace.into(), name: name.into() };
+        if [namespace, name].iter().any(|part| part.is_empty() || !part.chars().all(allowed)) {
+            return Err(invalid());
+        }
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let user = HeaderValue::try_from(user).map_err(|_| invalid())?;
+        Ok(Self { namespace: namespace.into(), name: name.into(), user })
+    }
+
+    /// Returns the namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 async fn version(client: &kube::Client) -> Result<String, Error> {
@@ -194,4 +290,20 @@ async fn version(client: &kube::Client) -> Result<String, Error> {
     let answer = exchange(client, get("/version", JSON)).await.map_err(failed)?;
     let value: Value = serde_json::from_slice(&answer.body).map_err(|_| failed(Refusal::garbled()))?;
     Ok(value["gitVersion"].as_str().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_names_cannot_name_other_users() {
+        let check =
+            |namespace, name| assert!(ServiceAccount::new(namespace, name).is_err(), "{namespace}/{name}");
+        check("orchard", "");
+        check("", "picker");
+        check("orchard", "a:b");
+        check("orchard\r\nx", "picker");
+        check("orchard", "Picker");
+    }
 }

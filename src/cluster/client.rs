@@ -1,7 +1,7 @@
 //! The one place that builds Kubernetes clients. It replaces kube's own stack, which speaks HTTP/1.1
 //! and so needs a TLS connection for each watch, by one that multiplexes over HTTP/2.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +12,12 @@ use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 use tower_http::decompression::DecompressionLayer;
 
-use super::Error;
+use super::{Error, ServiceAccount};
 
 /// How long connecting and the TLS handshake may take.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -55,9 +55,7 @@ impl Connection {
     pub async fn from_kubeconfig(path: Option<&Path>) -> Result<Self, Error> {
         let config = match path {
             None => kube::Config::incluster().map_err(Error::NotInCluster)?,
-            Some(path) => {
-                read(path).await.map_err(|source| Error::Kubeconfig { path: path.into(), source })?
-            }
+            Some(path) => read(path).await?,
         };
         Self::from_config(config)
     }
@@ -119,45 +117,19 @@ impl Connection {
     }
 }
 
-/// A service account that can be acted as.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServiceAccount {
-    namespace: String,
-    name: String,
-    user: HeaderValue,
+async fn read(path: &Path) -> Result<kube::Config, Error> {
+    let failed = |error: KubeconfigError| Error::Kubeconfig { path: path.into(), cause: cause(&error) };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)
 }
 
-impl ServiceAccount {
-    /// Checks that both are names that Kubernetes allows, so that they can neither name another user
-    /// nor break out of a header.
-    pub fn new(namespace: &str, name: &str) -> Result<Self, Error> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        let invalid = || Error::AccountName { namespace: namespace.into(), name: name.into() };
-        if [namespace, name].iter().any(|part| part.is_empty() || !part.chars().all(allowed)) {
-            return Err(invalid());
-        }
-        let user = format!("system:serviceaccount:{namespace}:{name}");
-        let user = HeaderValue::try_from(user).map_err(|_| invalid())?;
-        Ok(Self { namespace: namespace.into(), name: name.into(), user })
+/// A parser quotes the place where it stopped, and a token can stand there.
+fn cause(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(_) => "it is not the YAML of a kubeconfig".into(),
+        KubeconfigError::ReadConfig(source, _) => source.to_string(),
+        other => other.to_string(),
     }
-
-    /// Returns the namespace.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-async fn read(path: &Path) -> Result<kube::Config, kube::config::KubeconfigError> {
-    let owned: PathBuf = path.into();
-    let kubeconfig = Kubeconfig::read_from(owned)?;
-    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
 }
 
 /// Builds the layers that every request passes, with a connection pool of their own.
@@ -248,15 +220,15 @@ mod tests {
         assert_eq!(ask(connection.apart().unwrap().client()).await, "itself");
     }
 
-    #[test]
-    fn account_names_cannot_name_other_users() {
-        let check =
-            |namespace, name| assert!(ServiceAccount::new(namespace, name).is_err(), "{namespace}/{name}");
-        check("orchard", "");
-        check("", "picker");
-        check("orchard", "a:b");
-        check("orchard\r\nx", "picker");
-        check("orchard", "Picker");
+    #[tokio::test]
+    async fn a_broken_kubeconfig_is_not_quoted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kubeconfig");
+        std::fs::write(&path, "users: [{user: {token: hunter2]").unwrap();
+        let error = Connection::from_kubeconfig(Some(&path)).await.unwrap_err();
+        let message = error.to_string();
+        assert!(message.ends_with("kubeconfig: it is not the YAML of a kubeconfig"), "{message}");
+        assert!(!format!("{error:?}").contains("hunter2"));
     }
 
     #[test]

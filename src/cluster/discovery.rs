@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use self::kinds::{Kinds, Resource, Scope};
+use self::kinds::{Kinds, Resource};
 use super::Error;
 use super::request::{Refusal, exchange, get};
 use super::watch::{Form, Sink, Source, follow};
 use crate::engine::live::Live;
-use crate::manifest::Gvk;
+use crate::manifest::{Gvk, Scope};
 
 /// How long an unknown kind is taken as unknown before the cluster is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,8 +97,17 @@ impl Discovery {
         if let Some(resource) = self.kinds().resource(gvk) {
             return Ok(resource.clone());
         }
-        self.refresh_since(Instant::now().checked_sub(PATIENCE)).await?;
+        self.learn([gvk]).await?;
         self.kinds().resource(gvk).cloned().ok_or_else(|| Error::UnknownKind(gvk.clone()))
+    }
+
+    /// Makes sure that kinds which are not known are asked for again, at most every ten seconds.
+    pub async fn learn(&self, kinds: impl IntoIterator<Item = &Gvk>) -> Result<(), Error> {
+        let known = self.kinds();
+        if kinds.into_iter().all(|gvk| known.resource(gvk).is_some()) {
+            return Ok(());
+        }
+        self.refresh_since(Instant::now().checked_sub(PATIENCE)).await
     }
 
     /// Asks the cluster now.

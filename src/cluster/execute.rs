@@ -6,15 +6,16 @@ mod settle;
 
 use futures::{StreamExt, stream};
 use http::{Method, StatusCode};
+use kube::Client;
 use serde_json::{Value, json};
 
 use self::failure::{Attempt, unknown_kind};
-use super::Error;
-use super::client::{Connection, ServiceAccount};
+use super::client::Connection;
 use super::discovery::Discovery;
 use super::discovery::kinds::Resource;
 use super::live::Cache;
 use super::request::{Answer, JSON, Refusal, exchange, get, query, with_body};
+use super::{Error, ServiceAccount};
 use crate::engine::live::Live;
 use crate::engine::step::{Action, Done, FIELD_MANAGER, Failure, Outcome, Propagation, Reason, Step};
 use crate::manifest::{Key, Manifest};
@@ -24,30 +25,16 @@ const AT_ONCE: usize = 16;
 /// Media type of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// On whose behalf writes are made.
-#[derive(Clone)]
-pub struct Actor {
-    client: kube::Client,
-    account: Option<ServiceAccount>,
-}
-
-impl Actor {
-    /// Acts as gitopsd itself.
-    #[must_use]
-    pub fn itself(connection: &Connection) -> Self {
-        Self { client: connection.client(), account: None }
-    }
-
-    /// Acts as a service account, with its rights and no others.
-    #[must_use]
-    pub fn account(connection: &Connection, account: &ServiceAccount) -> Self {
-        Self { client: connection.acting_as(account), account: Some(account.clone()) }
-    }
+/// On whose behalf writes are made, with its rights and no others.
+struct Actor<'a> {
+    client: Client,
+    account: &'a ServiceAccount,
 }
 
 /// Writes to one cluster.
 #[derive(Clone)]
 pub struct Executor {
+    connection: Connection,
     discovery: Discovery,
     live: Cache,
 }
@@ -55,19 +42,26 @@ pub struct Executor {
 impl Executor {
     /// Makes an executor that looks kinds up in `discovery` and records answers in `live`.
     #[must_use]
-    pub fn new(discovery: Discovery, live: Cache) -> Self {
-        Self { discovery, live }
+    pub fn new(connection: Connection, discovery: Discovery, live: Cache) -> Self {
+        Self { connection, discovery, live }
     }
 
     /// Carries out steps that do not depend on each other; the outcomes are in the order of the steps.
-    pub async fn execute(&self, actor: &Actor, steps: &[Step]) -> Vec<Outcome> {
+    pub async fn execute(&self, account: &ServiceAccount, steps: &[Step]) -> Vec<Outcome> {
+        let actor = &self.actor(account);
         let outcomes = stream::iter(steps)
             .map(|step| async { Outcome { key: step.key.clone(), result: self.step(actor, step).await } });
         outcomes.buffered(AT_ONCE).collect().await
     }
 
     /// Returns what the object would become if it was applied; nothing is written.
-    pub async fn predict(&self, actor: &Actor, manifest: &Manifest, key: &Key) -> Result<Value, Failure> {
+    pub async fn predict(
+        &self,
+        account: &ServiceAccount,
+        key: &Key,
+        manifest: &Manifest,
+    ) -> Result<Value, Failure> {
+        let actor = &self.actor(account);
         let step = Step {
             key: key.clone(),
             gvk: manifest.gvk(),
@@ -79,13 +73,21 @@ impl Executor {
         serde_json::from_slice(&answer.body).map_err(|_| write.failed("patch", &Refusal::garbled()))
     }
 
-    async fn step(&self, actor: &Actor, step: &Step) -> Result<Done, Failure> {
+    fn actor<'a>(&self, account: &'a ServiceAccount) -> Actor<'a> {
+        Actor { client: self.connection.acting_as(account), account }
+    }
+
+    async fn step(&self, actor: &Actor<'_>, step: &Step) -> Result<Done, Failure> {
         if let Action::Delete { uid, propagation } = &step.action {
             return self.delete(actor, step, uid, *propagation).await;
         }
         let write = self.write(actor, step).await?;
         let done = match &step.action {
-            Action::Apply(manifest) => write.judge(&write.apply(manifest).await?)?,
+            Action::Apply(manifest) => {
+                // Asked before, because the watch can be quicker than the answer.
+                let before = self.live.get(&step.key);
+                write.judge(before.as_deref(), &write.apply(manifest).await?)?
+            }
             Action::Replace(manifest) => write.replace(manifest).await?,
             Action::Recreate(manifest) => write.recreate(manifest).await?,
             Action::Delete { .. } => unreachable!("handled above"),
@@ -97,7 +99,8 @@ impl Executor {
         Ok(done)
     }
 
-    async fn write<'a>(&'a self, actor: &'a Actor, step: &'a Step) -> Result<Write<'a>, Failure> {
+    async fn write<'a>(&'a self, actor: &'a Actor<'a>, step: &'a Step) -> Result<Write<'a>, Failure> {
+        failure::check_names(&step.key)?;
         let resource = self.discovery.resource(&step.gvk).await.map_err(|error| match error {
             Error::UnknownKind(gvk) => unknown_kind(&gvk),
             error => Failure { reason: Reason::Unavailable, message: error.to_string() },
@@ -108,7 +111,7 @@ impl Executor {
     /// Deletes in whatever version the kind is still served; a kind that is not has no objects.
     async fn delete(
         &self,
-        actor: &Actor,
+        actor: &Actor<'_>,
         step: &Step,
         uid: &str,
         propagation: Propagation,
@@ -143,7 +146,7 @@ impl Executor {
 
 /// One step on its way.
 struct Write<'a> {
-    actor: &'a Actor,
+    actor: &'a Actor<'a>,
     live: &'a Cache,
     step: &'a Step,
     resource: Resource,
@@ -204,11 +207,12 @@ impl Write<'_> {
         match self.send(Method::DELETE, &path, JSON, &options).await {
             Ok(answer) => self.deleted(&answer),
             Err(refusal) if refusal.code() == 404 => Ok(Done::Gone),
-            Err(Refusal::Status(status))
-                if status.code == 409 && status.message.contains("UID in precondition") =>
-            {
-                Ok(Done::Gone)
-            }
+            // Another object has the name, or this one is going already.
+            Err(refusal) if refusal.code() == 409 => match self.fetch().await? {
+                Some(present) if present.uid == uid && present.deleting => Ok(Done::Deleting(present)),
+                Some(present) if present.uid == uid => Err(self.failed("delete", &refusal)),
+                _ => Ok(Done::Gone),
+            },
             Err(refusal) => Err(self.failed("delete", &refusal)),
         }
     }
@@ -223,13 +227,12 @@ impl Write<'_> {
     }
 
     /// Tells from the answer to an apply what it did.
-    fn judge(&self, answer: &Answer) -> Result<Done, Failure> {
+    fn judge(&self, before: Option<&Live>, answer: &Answer) -> Result<Done, Failure> {
         let live = self.read(answer)?;
         if answer.code == StatusCode::CREATED {
             return Ok(Done::Created(live));
         }
-        let before = self.live.get(&self.step.key);
-        let unchanged = before.is_some_and(|before| self.same(&before, &live));
+        let unchanged = before.is_some_and(|before| self.same(before, &live));
         Ok(if unchanged { Done::Unchanged(live) } else { Done::Configured(live) })
     }
 
@@ -278,17 +281,13 @@ impl Write<'_> {
     }
 
     fn failed(&self, verb: &'static str, refusal: &Refusal) -> Failure {
-        let account = self.actor.account.as_ref();
+        let account = Some(self.actor.account);
         Attempt { verb, resource: &self.resource, key: &self.step.key, account }.failure(refusal)
     }
 }
 
 /// Reads an object; `None` if there is none.
-pub(super) async fn fetch(
-    client: &kube::Client,
-    resource: &Resource,
-    key: &Key,
-) -> Result<Option<Live>, Refusal> {
+pub(super) async fn fetch(client: &Client, resource: &Resource, key: &Key) -> Result<Option<Live>, Refusal> {
     match exchange(client, get(&resource.object(&key.namespace, &key.name), JSON)).await {
         Ok(answer) => Live::from_json(answer.text()?).map(Some).map_err(|_| Refusal::garbled()),
         Err(refusal) if refusal.code() == 404 => Ok(None),

@@ -97,7 +97,7 @@ pub(crate) async fn follow<S: Sink>(source: &Source, sink: &S) {
         match result {
             Ok(()) if seen => continue,
             Ok(()) => {}
-            Err(refusal) if refusal.code() == 404 => return sink.trouble(&refusal),
+            Err(refusal) if refusal.code() == 404 => return,
             Err(refusal) if follower.falls_back(&refusal) => continue,
             Err(refusal) if refusal.code() == 410 => follower.version = None,
             Err(refusal) => sink.trouble(&refusal),

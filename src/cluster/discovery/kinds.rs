@@ -6,16 +6,7 @@ use std::collections::HashMap;
 use kube::client::{APIGroupDiscovery, APIGroupDiscoveryList, APIResourceDiscovery};
 
 use super::super::request::segment;
-use crate::manifest::Gvk;
-
-/// Whether objects of a kind live in namespaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// One object of a name in the cluster.
-    Cluster,
-    /// One object of a name in each namespace.
-    Namespaced,
-}
+use crate::manifest::{Gvk, Scope};
 
 /// How one version of a kind is served.
 #[derive(Debug, Clone, PartialEq, Eq)]

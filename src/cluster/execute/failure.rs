@@ -3,7 +3,7 @@
 
 use kube::core::Status;
 
-use crate::cluster::client::ServiceAccount;
+use crate::cluster::ServiceAccount;
 use crate::cluster::discovery::kinds::Resource;
 use crate::cluster::request::Refusal;
 use crate::engine::step::{Failure, Reason};
@@ -27,6 +27,17 @@ pub(crate) fn unknown_kind(gvk: &Gvk) -> Failure {
         gvk.api_version()
     );
     Failure { reason: Reason::UnknownKind, message }
+}
+
+/// Checks that the names can stand in a path; Kubernetes has the same rule.
+pub(crate) fn check_names(key: &Key) -> Result<(), Failure> {
+    for (field, name) in [("metadata.name", &key.name), ("metadata.namespace", &key.namespace)] {
+        if [".", ".."].contains(&name.as_str()) || name.contains(['/', '%']) {
+            let message = format!("{field}: {name:?} may not be . or .. and may not contain / or %");
+            return Err(Failure { reason: Reason::Invalid, message });
+        }
+    }
+    Ok(())
 }
 
 impl Attempt<'_> {
@@ -60,14 +71,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// Drops `deployments.apps "x" is invalid: `: the object's name stands beside the message.
+    /// Drops what only names the object: its name stands beside the message.
     fn without_preamble<'m>(&self, message: &'m str) -> &'m str {
-        ["invalid", "forbidden"]
+        let refused = ["invalid", "forbidden"]
             .iter()
             .find_map(|state| message.split_once(&format!("{:?} is {state}: ", self.key.name)))
-            .filter(|(before, _)| !before.contains(": "))
-            .map_or(message, |(_, rest)| rest)
-            .trim()
+            .filter(|(before, _)| !before.contains(": "));
+        let untyped = message.starts_with(MISTYPED[0]).then(|| message.split_once("): ")).flatten();
+        let unread = message.split_once(MISTYPED[1]).and_then(|(_, rest)| rest.split_once(": "));
+        refused.or(untyped).or(unread).map_or(message, |(_, rest)| rest).trim()
     }
 
     fn missing_right(&self) -> String {
@@ -95,10 +107,13 @@ impl Attempt<'_> {
     }
 }
 
+/// Server-side apply reports what does not fit the schema as an internal error.
+const MISTYPED: [&str; 2] =
+    ["failed to create typed patch object", "unable to convert unstructured object to "];
+
 fn reason(status: &Status) -> Reason {
     match (status.code, status.reason.as_str()) {
-        // Server-side apply reports fields that the schema does not have as an internal error.
-        (500, _) if status.message.contains("failed to create typed patch object") => Reason::Invalid,
+        (500, _) if MISTYPED.iter().any(|text| status.message.contains(text)) => Reason::Invalid,
         (403, _) if has_cause(status, "NamespaceTerminating") => Reason::NotFound,
         (403, _) => Reason::Forbidden,
         (404, _) => Reason::NotFound,
@@ -153,7 +168,7 @@ fn redacted(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::discovery::kinds::Scope;
+    use crate::manifest::Scope;
     use serde_json::json;
 
     fn check(kind: &str, status: serde_json::Value, reason: Reason, message: &str) {
@@ -181,9 +196,10 @@ mod tests {
         check("Basket", status, Reason::Invalid, "strict decoding error: unknown field \"spec.sise\"");
         let status = json!({"code": 500, "message":
             "failed to create typed patch object (east/plums; v1, Kind=Basket): .spec.sise: field not declared in schema"});
-        let text = "failed to create typed patch object (east/plums; v1, Kind=Basket): .spec.sise: field not \
-                    declared in schema";
-        check("Basket", status, Reason::Invalid, text);
+        check("Basket", status, Reason::Invalid, ".spec.sise: field not declared in schema");
+        let status = json!({"code": 500, "message": "failed to convert new object (east/plums; /v1, Kind=Basket) to \
+            proper version: unable to convert unstructured object to /v1, Kind=Basket: quantities must match: a"});
+        check("Basket", status, Reason::Invalid, "quantities must match: a");
     }
 
     #[test]
@@ -233,10 +249,29 @@ mod tests {
         let status = json!({"code": 500, "message": "failed to create typed patch object: .data: expected map, got hunter2"});
         let text = "the API server answered 500 failure; its text is withheld, as it can quote the Secret";
         check("Secret", status, Reason::Invalid, text);
-        let status =
-            json!({"code": 400, "reason": "BadRequest", "message": "illegal base64 data at input byte 3"});
+        let status = json!({"code": 500, "message": "failed to convert new object (east/plums; /v1, Kind=Secret) to \
+            proper version: unable to convert unstructured object to /v1, Kind=Secret: error decoding from json: \
+            illegal base64 data at input byte 3"});
         let text = "a value under data is not base64; write plain text under stringData instead";
         check("Secret", status, Reason::Invalid, text);
+    }
+
+    #[test]
+    fn names_that_would_change_a_path_are_refused() {
+        let check = |namespace: &str, name: &str, expected| {
+            let key = Key {
+                group: String::new(),
+                kind: "Basket".into(),
+                namespace: namespace.into(),
+                name: name.into(),
+            };
+            assert_eq!(check_names(&key).is_ok(), expected, "{key}");
+        };
+        check("east", "system:plums.v1", true);
+        check("", "plums", true);
+        check("east", "../plums", false);
+        check("..", "plums", false);
+        check("east", "plums%2Fpears", false);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub struct Changes(Arc<Pending>);
 
 impl Changes {
     /// Waits for changes; returns the label values ([`crate::engine::live::APPLICATION_LABEL`]) of
-    /// all applications that had an object made, changed or deleted by anyone else since the last call.
+    /// all applications that had an object made, changed or deleted since the last call. Our own writes
+    /// are left out, except those of which the watch told before their answer arrived.
     pub async fn next(&mut self) -> BTreeSet<String> {
         loop {
             let labels = self.0.take();

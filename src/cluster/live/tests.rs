@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::discovery::kinds::{Kinds, Scope};
+use crate::cluster::discovery::kinds::Kinds;
 use crate::cluster::script::{Log, Reply, server};
+use crate::manifest::Scope;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
