@@ -1,0 +1,198 @@
+//! Writes to our own objects. Each is conditional on the state that the writer has seen: kube-apiserver
+//! refuses it where the object has changed, and then the newest state is asked again.
+
+use http::Method;
+use k8s_openapi::Metadata;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::forward::Place;
+use super::request::Commit;
+use super::stored::Kept;
+use super::{Error, MANAGER, Store, get, send, uid};
+use crate::api::application::{Application, ApplicationStatus, Operation};
+use crate::api::project::{Project, ProjectStatus};
+
+const JSON_PATCH: &str = "application/json-patch+json";
+/// How often a write is tried on a newer state before it is given up.
+const TRIES: usize = 8;
+/// What kube-apiserver answers where a test of a JSON patch fails, or a path is missing.
+const PATCH_DOES_NOT_FIT: &str = "the server rejected our request due to an error in our request";
+
+/// What a change asks for, having seen a state of the object.
+pub(super) type Change = Result<Vec<Value>, Error>;
+
+impl Store {
+    /// Reads an application.
+    pub async fn application(&self, namespace: &str, name: &str) -> Result<Application, Error> {
+        self.read(&Place::application(namespace, name)).await
+    }
+
+    /// Reads a project.
+    pub async fn project(&self, name: &str) -> Result<Project, Error> {
+        self.read(&Place::project(name)).await
+    }
+
+    /// Replaces the status of `app` and returns the object as it is stored then. Fails with
+    /// [`Error::NotFound`] where the application is gone or was made anew.
+    pub async fn write_status(&self, app: &Application, status: &ApplicationStatus) -> Result<Application, Error> {
+        self.replace_status(app, &place(app)?, status).await
+    }
+
+    /// Replaces the status of `project`, as [`Store::write_status`] does.
+    pub async fn write_project_status(&self, project: &Project, status: &ProjectStatus) -> Result<Project, Error> {
+        self.replace_status(project, &place(project)?, status).await
+    }
+
+    /// Removes the operation from `app` if it still is `operation`; another one stays.
+    pub async fn remove_operation(&self, app: &Application, operation: &Operation) -> Result<Application, Error> {
+        let change = |app: &Application| {
+            let same = app.operation.as_ref() == Some(operation);
+            Ok(if same { vec![json!({"op": "remove", "path": "/operation"})] } else { Vec::new() })
+        };
+        self.revise(app.clone(), Commit::Store, change).await
+    }
+
+    /// Removes the annotations that ask for a refresh if they still are those that `app` shows; a
+    /// request made meanwhile stays.
+    pub async fn clear_refresh(&self, app: &Application) -> Result<Application, Error> {
+        let seen = refresh_annotations(&app.metadata);
+        let change = |app: &Application| {
+            let now = refresh_annotations(&app.metadata);
+            Ok(if now == seen { now.into_iter().map(|(key, _)| remove_annotation(key)).collect() } else { Vec::new() })
+        };
+        self.revise(app.clone(), Commit::Store, change).await
+    }
+
+    /// Removes a finalizer from `app`. The last one of an application that is being deleted ends it.
+    pub async fn remove_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
+        self.revise(app.clone(), Commit::Store, |app| Ok(without_finalizer(&app.metadata, name))).await
+    }
+
+    /// Removes a finalizer from `project`.
+    pub async fn remove_project_finalizer(&self, project: &Project, name: &str) -> Result<Project, Error> {
+        self.revise(project.clone(), Commit::Store, |project| Ok(without_finalizer(&project.metadata, name))).await
+    }
+
+    /// Adds a finalizer to `app` unless it has it.
+    pub async fn add_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
+        self.revise(app.clone(), Commit::Store, |app| Ok(with_finalizer(&app.metadata, name))).await
+    }
+
+    async fn replace_status<T: Kept, S: Serialize>(&self, object: &T, place: &Place, status: &S) -> Result<T, Error> {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": uid::flip(uid_of(object)?)},
+            {"op": "add", "path": "/status", "value": status},
+        ]);
+        let path = format!("{}?fieldManager={MANAGER}", place.clone().status().path());
+        match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?, &title(place)).await {
+            Err(error) if does_not_fit(&error) => Err(Error::NotFound(title(place))),
+            answer => answer,
+        }
+    }
+
+    /// Writes the operations that `change` returns for the state `seen`, or for the newest state where
+    /// the object has changed since. No operations: the object stays as it is.
+    pub(super) async fn revise<T: Kept>(
+        &self,
+        seen: T,
+        commit: Commit,
+        change: impl Fn(&T) -> Change,
+    ) -> Result<T, Error> {
+        let place = place(&seen)?;
+        let path = format!("{}?fieldManager={MANAGER}{}", place.path(), commit.query());
+        let mut current = seen;
+        for _ in 0..TRIES {
+            let operations = change(&current)?;
+            if operations.is_empty() {
+                return Ok(current);
+            }
+            let patch = on_state_of(current.metadata(), operations)?;
+            match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?, &title(&place)).await {
+                Err(error) if does_not_fit(&error) || is_conflict(&error) => {
+                    current = self.newest(&place, &current).await?;
+                }
+                answer => return answer,
+            }
+        }
+        Err(Error::Contended(title(&place)))
+    }
+
+    /// Reads the state of the same object; one that was made anew under its name is another.
+    async fn newest<T: Kept>(&self, place: &Place, seen: &T) -> Result<T, Error> {
+        let newest: T = self.read(place).await?;
+        if newest.metadata().uid == seen.metadata().uid { Ok(newest) } else { Err(Error::NotFound(title(place))) }
+    }
+
+    pub(super) async fn read<T: Kept>(&self, place: &Place) -> Result<T, Error> {
+        self.call(get(&place.path())?, &title(place)).await
+    }
+}
+
+/// Lets a patch fit only the state that was seen. The UID is tested in its stored form.
+fn on_state_of(metadata: &ObjectMeta, operations: Vec<Value>) -> Result<Vec<Value>, Error> {
+    let version = metadata.resource_version.as_deref().ok_or(Error::Nameless("metadata.resourceVersion"))?;
+    let uid = metadata.uid.as_deref().ok_or(Error::Nameless("metadata.uid"))?;
+    let mut patch = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": uid::flip(uid)}),
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
+    ];
+    patch.extend(operations);
+    Ok(patch)
+}
+
+fn place<T: Kept>(object: &T) -> Result<Place, Error> {
+    let ObjectMeta { name, namespace, .. } = object.metadata();
+    let name = name.clone().ok_or(Error::Nameless("metadata.name"))?;
+    Ok(Place { kind: T::KIND, namespace: namespace.clone(), name: Some(name), part: super::forward::Part::Whole })
+}
+
+fn uid_of<T: Kept>(object: &T) -> Result<&str, Error> {
+    object.metadata().uid.as_deref().ok_or(Error::Nameless("metadata.uid"))
+}
+
+/// Names an object in error texts.
+fn title(place: &Place) -> String {
+    let words = place.namespace.iter().chain(&place.name).map(String::as_str).collect::<Vec<_>>().join("/");
+    format!("{} {words}", place.kind.served().to_lowercase())
+}
+
+fn does_not_fit(error: &Error) -> bool {
+    matches!(error, Error::Refused(status)
+        if status.code == Some(422) && status.message.as_deref() == Some(PATCH_DOES_NOT_FIT))
+}
+
+fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::Refused(status) if status.reason.as_deref() == Some("Conflict"))
+}
+
+fn refresh_annotations(metadata: &ObjectMeta) -> Vec<(&str, &str)> {
+    let annotations = metadata.annotations.iter().flatten();
+    annotations
+        .filter(|(key, _)| super::request::REFRESH_ANNOTATIONS.contains(&key.as_str()))
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
+}
+
+fn remove_annotation(key: &str) -> Value {
+    json!({"op": "remove", "path": format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))})
+}
+
+fn without_finalizer(metadata: &ObjectMeta, name: &str) -> Vec<Value> {
+    let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
+    let kept: Vec<&String> = finalizers.iter().filter(|finalizer| *finalizer != name).collect();
+    if kept.len() == finalizers.len() {
+        return Vec::new();
+    }
+    vec![json!({"op": "replace", "path": "/metadata/finalizers", "value": kept})]
+}
+
+fn with_finalizer(metadata: &ObjectMeta, name: &str) -> Vec<Value> {
+    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+    if finalizers.iter().any(|finalizer| finalizer == name) {
+        return Vec::new();
+    }
+    finalizers.push(name.to_owned());
+    vec![json!({"op": "add", "path": "/metadata/finalizers", "value": finalizers})]
+}
