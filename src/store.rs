@@ -7,7 +7,7 @@ pub mod credentials;
 pub mod events;
 pub mod forward;
 mod home;
-mod request;
+pub mod request;
 mod stored;
 pub mod uid;
 mod watch;
@@ -20,7 +20,7 @@ use kube::Client;
 use kube::client::Body;
 use serde::de::DeserializeOwned;
 
-pub use request::Commit;
+use crate::api::names;
 
 /// Where the stored objects are.
 const STORAGE: &str = "/apis/storage.gitops/v1";
@@ -99,8 +99,8 @@ impl Kind {
     #[must_use]
     pub const fn served(self) -> &'static str {
         match self {
-            Self::Application => "Application",
-            Self::Project => "Project",
+            Self::Application => names::APPLICATION,
+            Self::Project => names::PROJECT,
         }
     }
 
@@ -108,22 +108,22 @@ impl Kind {
     #[must_use]
     pub const fn plural(self) -> &'static str {
         match self {
-            Self::Application => "applications",
-            Self::Project => "projects",
+            Self::Application => names::APPLICATIONS,
+            Self::Project => names::PROJECTS,
         }
     }
 
     const fn stored(self) -> &'static str {
         match self {
-            Self::Application => "StoredApplication",
-            Self::Project => "StoredProject",
+            Self::Application => names::STORED_APPLICATION,
+            Self::Project => names::STORED_PROJECT,
         }
     }
 
     const fn stored_plural(self) -> &'static str {
         match self {
-            Self::Application => "storedapplications",
-            Self::Project => "storedprojects",
+            Self::Application => names::STORED_APPLICATIONS,
+            Self::Project => names::STORED_PROJECTS,
         }
     }
 }

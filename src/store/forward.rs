@@ -165,8 +165,12 @@ fn stored_body(method: &Method, headers: &HeaderMap, body: Bytes) -> Bytes {
 /// Returns the clauses that ask for JSON in one form or another; without any wish it is plain JSON.
 /// Clients that prefer protobuf name JSON second.
 fn accepted(headers: &HeaderMap) -> Option<String> {
-    let wishes: Vec<&str> =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let wishes: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     let json: Vec<&str> = wishes
         .iter()
         .filter_map(|clause| match clause.split(';').next().unwrap_or_default().trim() {
@@ -263,7 +267,9 @@ mod tests {
         check(&["application/yaml, application/cbor"], None);
         check(&["application/yaml", "application/json"], Some("application/json"));
         check(
-            &["application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"],
+            &[
+                "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+            ],
             Some("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"),
         );
     }
@@ -281,7 +287,10 @@ mod tests {
         let check = |place: Place, expected: &str| assert_eq!(place.path(), expected);
         let tide = Place::application("harbour", "tide");
         check(tide.clone(), "/apis/storage.gitops/v1/namespaces/harbour/storedapplications/tide");
-        check(tide.clone().status(), "/apis/storage.gitops/v1/namespaces/harbour/storedapplications/tide/status");
+        check(
+            tide.clone().status(),
+            "/apis/storage.gitops/v1/namespaces/harbour/storedapplications/tide/status",
+        );
         check(Place { name: None, namespace: None, ..tide }, "/apis/storage.gitops/v1/storedapplications");
         check(Place::project("harbour"), "/apis/storage.gitops/v1/storedprojects/harbour");
     }

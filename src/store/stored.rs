@@ -4,9 +4,9 @@
 use std::fmt::Debug;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource};
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource, ResourceScope};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::uid;
@@ -14,23 +14,25 @@ use crate::api::application::Application;
 use crate::api::project::Project;
 
 /// A kind that is stored, as the served view has it.
-pub(super) trait Kept: DeserializeOwned + Metadata<Ty = ObjectMeta> + Default + Clone + Debug + Send + 'static {
-    type Scope;
-    const KIND: super::Kind;
+pub(super) trait Kept:
+    DeserializeOwned + Metadata<Ty = ObjectMeta> + Default + Clone + Debug + Send + 'static
+{
+    type Reach: ResourceScope;
+    const WHICH: super::Kind;
     const STORED: &'static str;
     const PATH: &'static str;
 }
 
 impl Kept for Application {
-    type Scope = NamespaceResourceScope;
-    const KIND: super::Kind = super::Kind::Application;
+    type Reach = NamespaceResourceScope;
+    const WHICH: super::Kind = super::Kind::Application;
     const STORED: &'static str = super::Kind::Application.stored();
     const PATH: &'static str = super::Kind::Application.stored_plural();
 }
 
 impl Kept for Project {
-    type Scope = ClusterResourceScope;
-    const KIND: super::Kind = super::Kind::Project;
+    type Reach = ClusterResourceScope;
+    const WHICH: super::Kind = super::Kind::Project;
     const STORED: &'static str = super::Kind::Project.stored();
     const PATH: &'static str = super::Kind::Project.stored_plural();
 }
@@ -71,7 +73,7 @@ impl<T: Kept> Resource for Stored<T> {
     const KIND: &'static str = T::STORED;
     const VERSION: &'static str = "v1";
     const URL_PATH_SEGMENT: &'static str = T::PATH;
-    type Scope = T::Scope;
+    type Scope = T::Reach;
 }
 
 impl<T: Kept> Metadata for Stored<T> {

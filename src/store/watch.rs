@@ -20,7 +20,9 @@ impl Store {
     }
 
     /// Follows the projects, as [`Store::watch_applications`] does.
-    pub fn watch_projects(&self) -> impl Stream<Item = Result<Event<Project>, watcher::Error>> + Send + use<> {
+    pub fn watch_projects(
+        &self,
+    ) -> impl Stream<Item = Result<Event<Project>, watcher::Error>> + Send + use<> {
         self.watch()
     }
 
@@ -64,7 +66,7 @@ fn object<T: Kept>(stored: Stored<T>) -> Option<T> {
         Stored::Readable(object) => Some(object),
         Stored::Unreadable { metadata, why } => {
             tracing::error!(
-                kind = T::KIND.served(),
+                kind = T::WHICH.served(),
                 namespace = metadata.namespace,
                 name = metadata.name,
                 why,

@@ -2,7 +2,6 @@
 //! refuses it where the object has changed, and then the newest state is asked again.
 
 use http::Method;
-use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,9 +19,6 @@ const TRIES: usize = 8;
 /// What kube-apiserver answers where a test of a JSON patch fails, or a path is missing.
 const PATCH_DOES_NOT_FIT: &str = "the server rejected our request due to an error in our request";
 
-/// What a change asks for, having seen a state of the object.
-pub(super) type Change = Result<Vec<Value>, Error>;
-
 impl Store {
     /// Reads an application.
     pub async fn application(&self, namespace: &str, name: &str) -> Result<Application, Error> {
@@ -36,20 +32,36 @@ impl Store {
 
     /// Replaces the status of `app` and returns the object as it is stored then. Fails with
     /// [`Error::NotFound`] where the application is gone or was made anew.
-    pub async fn write_status(&self, app: &Application, status: &ApplicationStatus) -> Result<Application, Error> {
+    pub async fn write_status(
+        &self,
+        app: &Application,
+        status: &ApplicationStatus,
+    ) -> Result<Application, Error> {
         self.replace_status(app, &place(app)?, status).await
     }
 
     /// Replaces the status of `project`, as [`Store::write_status`] does.
-    pub async fn write_project_status(&self, project: &Project, status: &ProjectStatus) -> Result<Project, Error> {
+    pub async fn write_project_status(
+        &self,
+        project: &Project,
+        status: &ProjectStatus,
+    ) -> Result<Project, Error> {
         self.replace_status(project, &place(project)?, status).await
     }
 
     /// Removes the operation from `app` if it still is `operation`; another one stays.
-    pub async fn remove_operation(&self, app: &Application, operation: &Operation) -> Result<Application, Error> {
+    pub async fn remove_operation(
+        &self,
+        app: &Application,
+        operation: &Operation,
+    ) -> Result<Application, Error> {
         let change = |app: &Application| {
             let same = app.operation.as_ref() == Some(operation);
-            Ok(if same { vec![json!({"op": "remove", "path": "/operation"})] } else { Vec::new() })
+            Ok::<_, Error>(if same {
+                vec![json!({"op": "remove", "path": "/operation"})]
+            } else {
+                Vec::new()
+            })
         };
         self.revise(app.clone(), Commit::Store, change).await
     }
@@ -60,27 +72,41 @@ impl Store {
         let seen = refresh_annotations(&app.metadata);
         let change = |app: &Application| {
             let now = refresh_annotations(&app.metadata);
-            Ok(if now == seen { now.into_iter().map(|(key, _)| remove_annotation(key)).collect() } else { Vec::new() })
+            Ok::<_, Error>(if now == seen {
+                now.into_iter().map(|(key, _)| remove_annotation(key)).collect()
+            } else {
+                Vec::new()
+            })
         };
         self.revise(app.clone(), Commit::Store, change).await
     }
 
     /// Removes a finalizer from `app`. The last one of an application that is being deleted ends it.
     pub async fn remove_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
-        self.revise(app.clone(), Commit::Store, |app| Ok(without_finalizer(&app.metadata, name))).await
+        self.revise(app.clone(), Commit::Store, |app| Ok::<_, Error>(without_finalizer(&app.metadata, name)))
+            .await
     }
 
     /// Removes a finalizer from `project`.
     pub async fn remove_project_finalizer(&self, project: &Project, name: &str) -> Result<Project, Error> {
-        self.revise(project.clone(), Commit::Store, |project| Ok(without_finalizer(&project.metadata, name))).await
+        self.revise(project.clone(), Commit::Store, |project| {
+            Ok::<_, Error>(without_finalizer(&project.metadata, name))
+        })
+        .await
     }
 
     /// Adds a finalizer to `app` unless it has it.
     pub async fn add_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
-        self.revise(app.clone(), Commit::Store, |app| Ok(with_finalizer(&app.metadata, name))).await
+        self.revise(app.clone(), Commit::Store, |app| Ok::<_, Error>(with_finalizer(&app.metadata, name)))
+            .await
     }
 
-    async fn replace_status<T: Kept, S: Serialize>(&self, object: &T, place: &Place, status: &S) -> Result<T, Error> {
+    async fn replace_status<T: Kept, S: Serialize>(
+        &self,
+        object: &T,
+        place: &Place,
+        status: &S,
+    ) -> Result<T, Error> {
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": uid::flip(uid_of(object)?)},
             {"op": "add", "path": "/status", "value": status},
@@ -94,12 +120,12 @@ impl Store {
 
     /// Writes the operations that `change` returns for the state `seen`, or for the newest state where
     /// the object has changed since. No operations: the object stays as it is.
-    pub(super) async fn revise<T: Kept>(
+    pub(super) async fn revise<T: Kept, E: From<Error>>(
         &self,
         seen: T,
         commit: Commit,
-        change: impl Fn(&T) -> Change,
-    ) -> Result<T, Error> {
+        change: impl Fn(&T) -> Result<Vec<Value>, E>,
+    ) -> Result<T, E> {
         let place = place(&seen)?;
         let path = format!("{}?fieldManager={MANAGER}{}", place.path(), commit.query());
         let mut current = seen;
@@ -113,16 +139,20 @@ impl Store {
                 Err(error) if does_not_fit(&error) || is_conflict(&error) => {
                     current = self.newest(&place, &current).await?;
                 }
-                answer => return answer,
+                answer => return Ok(answer?),
             }
         }
-        Err(Error::Contended(title(&place)))
+        Err(Error::Contended(title(&place)).into())
     }
 
     /// Reads the state of the same object; one that was made anew under its name is another.
     async fn newest<T: Kept>(&self, place: &Place, seen: &T) -> Result<T, Error> {
         let newest: T = self.read(place).await?;
-        if newest.metadata().uid == seen.metadata().uid { Ok(newest) } else { Err(Error::NotFound(title(place))) }
+        if newest.metadata().uid == seen.metadata().uid {
+            Ok(newest)
+        } else {
+            Err(Error::NotFound(title(place)))
+        }
     }
 
     pub(super) async fn read<T: Kept>(&self, place: &Place) -> Result<T, Error> {
@@ -145,7 +175,12 @@ fn on_state_of(metadata: &ObjectMeta, operations: Vec<Value>) -> Result<Vec<Valu
 fn place<T: Kept>(object: &T) -> Result<Place, Error> {
     let ObjectMeta { name, namespace, .. } = object.metadata();
     let name = name.clone().ok_or(Error::Nameless("metadata.name"))?;
-    Ok(Place { kind: T::KIND, namespace: namespace.clone(), name: Some(name), part: super::forward::Part::Whole })
+    Ok(Place {
+        kind: T::WHICH,
+        namespace: namespace.clone(),
+        name: Some(name),
+        part: super::forward::Part::Whole,
+    })
 }
 
 fn uid_of<T: Kept>(object: &T) -> Result<&str, Error> {
