@@ -277,8 +277,18 @@ fn finish(tasks: &[Task], progress: &Progress, find: Find<'_>, policy: HookDelet
     failed("one or more synchronization tasks completed unsuccessfully", &progress.results)
 }
 
+/// Returns the message of an operation that has tasks which can never succeed.
+#[must_use]
+pub fn invalid_message(invalid: &[ResourceResult]) -> String {
+    with_reasons("one or more synchronization tasks are not valid", invalid)
+}
+
 /// Ends the operation with the distinct messages of what failed.
 fn failed(sentence: &str, results: &[ResourceResult]) -> Turn {
+    Turn::Done { phase: OperationPhase::Failed, message: with_reasons(sentence, results) }
+}
+
+fn with_reasons(sentence: &str, results: &[ResourceResult]) -> String {
     let mut reasons: Vec<String> = Vec::new();
     for result in results.iter().filter(|result| is_failed(result)) {
         let message = result.message.clone().unwrap_or_default();
@@ -292,7 +302,7 @@ fn failed(sentence: &str, results: &[ResourceResult]) -> Turn {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    Turn::Done { phase: OperationPhase::Failed, message: format!("{sentence}, reason: {shown}{more}") }
+    format!("{sentence}, reason: {shown}{more}")
 }
 
 /// How many reasons an operation's message lists.

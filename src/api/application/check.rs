@@ -114,3 +114,99 @@ fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
 fn given(field: &Option<String>) -> Option<&str> {
     field.as_deref().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn check(spec: Value, expected: &[(&str, &str)]) {
+        let spec: ApplicationSpec = serde_json::from_value(spec).unwrap();
+        let errors = validate(&spec, "team");
+        let found: Vec<(&str, &str)> =
+            errors.iter().map(|error| (error.field.as_str(), error.message.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn usual_applications_are_valid() {
+        let source = json!({"repoURL": "https://h/r", "path": "web"});
+        check(json!({"project": "", "destination": {"namespace": "web"}, "source": source}), &[]);
+        check(
+            json!({"project": "team", "destination": {}, "sources": [
+                {"repoURL": "https://charts", "chart": "web", "targetRevision": "1.x"},
+                {"repoURL": "https://h/r", "ref": "values_1-a"}]}),
+            &[],
+        );
+    }
+
+    #[test]
+    fn project_and_destination_are_unambiguous() {
+        let source = json!({"repoURL": "https://h/r", "path": "web"});
+        check(
+            json!({"project": "other", "destination": {"name": "a", "server": "https://b"}, "source": source}),
+            &[
+                (
+                    "spec.project",
+                    "is 'other', but an application belongs to the project whose namespace it is in: leave it out \
+                     or write 'team'",
+                ),
+                (
+                    "spec.destination",
+                    "application destination can't have both name and server defined: a https://b",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_single_source_is_complete_and_of_one_kind() {
+        let of = |source: Value| json!({"project": "team", "destination": {}, "source": source});
+        check(
+            json!({"project": "team", "destination": {}}),
+            &[("spec.source", "is missing: write source or sources")],
+        );
+        check(
+            of(json!({"repoURL": "https://h/r"})),
+            &[(
+                "spec.source",
+                "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+            )],
+        );
+        check(
+            of(json!({"repoURL": "https://charts", "chart": "web"})),
+            &[(
+                "spec.source.targetRevision",
+                "spec.source.targetRevision is required if the manifest source is a helm chart",
+            )],
+        );
+        check(
+            of(json!({"repoURL": "https://h/r", "path": ".", "helm": {}, "kustomize": {}, "plugin": {}})),
+            &[("spec.source", "multiple application sources defined: Kustomize,Helm,Plugin")],
+        );
+    }
+
+    #[test]
+    fn several_sources_are_told_apart() {
+        check(
+            json!({"project": "team", "destination": {}, "sources": [
+                {"repoURL": "https://h/r", "ref": "v", "name": "n"},
+                {"repoURL": "https://h/s", "ref": "v", "path": "a", "name": "n"},
+                {"repoURL": "https://h/t", "ref": "a/b"},
+                {"repoURL": "https://h/u"}]}),
+            &[
+                ("spec.sources[1].name", "'n' is the name of another source too"),
+                ("spec.sources[1].ref", "invalid sources: multiple sources had the same `ref` key 'v'"),
+                (
+                    "spec.sources[2].ref",
+                    "spec.sources[2].ref a/b cannot contain any special characters except '_' and '-'",
+                ),
+                (
+                    "spec.sources[3]",
+                    "spec.sources[3].repoURL and one of spec.sources[3].path, spec.sources[3].chart or \
+                     spec.sources[3].ref are required",
+                ),
+            ],
+        );
+    }
+}

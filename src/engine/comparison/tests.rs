@@ -8,7 +8,7 @@ use crate::engine::testing::{live, manifest, project, subject};
 use crate::manifest::Manifest;
 
 fn desired(rendered: Vec<Manifest>) -> Desired {
-    desired::desired(&subject(), &project(), rendered, &|_| Some(crate::api::policy::Scope::Namespaced))
+    desired::desired(&subject(), &project(), rendered, &|_| Some(crate::manifest::Scope::Namespaced))
 }
 
 fn comparison<'a>(desired: &'a Desired, objects: &[Live], verdict: &Verdict) -> Comparison<'a> {
