@@ -45,8 +45,13 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such object (any more), or another one has taken its name.
-    #[error("{0} does not exist")]
-    NotFound(String),
+    #[error("{} {name} does not exist", kind.served())]
+    NotFound {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
     /// kube-apiserver answered with an error; told in served names.
     #[error("{}", .0.message.as_deref().unwrap_or("kube-apiserver refused without saying why"))]
     Refused(Box<Status>),
@@ -141,28 +146,19 @@ impl Store {
         }
     }
 
-    /// Returns the recorder of events. Clones share what it knows of events already recorded.
-    #[must_use]
-    pub fn recorder(&self) -> &events::Recorder {
-        &self.recorder
-    }
-
-    /// Sends a request for an object and reads the object that comes back, in the served view.
-    async fn call<T: DeserializeOwned>(&self, request: Request<Body>, what: &str) -> Result<T, Error> {
+    /// Sends a request and reads the object that comes back, in the served view.
+    async fn call<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, Error> {
         let answer = self.client.send(request).await.map_err(Error::Unreachable)?;
         let code = answer.status();
         let body = answer.into_body().collect_bytes().await.map_err(Error::Unreachable)?;
         let mut text = String::with_capacity(body.len());
         let parsed = std::str::from_utf8(&body).map_err(serde::de::Error::custom);
         let read = parsed.and_then(|body| wire::document(body, &mut text));
-        match code {
-            StatusCode::NOT_FOUND => Err(Error::NotFound(what.to_owned())),
-            _ if code.is_success() => {
-                read?;
-                Ok(serde_json::from_str(&text)?)
-            }
-            _ => Err(Error::Refused(Box::new(refusal(code, read.ok().map(|()| text.as_str()))))),
+        if !code.is_success() {
+            return Err(Error::Refused(Box::new(refusal(code, read.ok().map(|()| text.as_str())))));
         }
+        read?;
+        Ok(serde_json::from_str(&text)?)
     }
 }
 

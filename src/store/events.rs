@@ -6,4 +6,5 @@ mod recorder;
 mod scope;
 
 pub use query::{EventPage, Filter, Page};
-pub use recorder::{Happening, Reason, Recorder, Severity};
+pub(super) use recorder::Recorder;
+pub use recorder::{Happening, Severity};

@@ -42,7 +42,8 @@ impl Store {
     ) -> Result<Application, Error> {
         let app = self.read(&Place::application(namespace, name)).await?;
         let now = format!("{:.6}", (self.clock)());
-        self.revise(app, commit, |app| Ok::<_, Error>(ask_refresh(app, kind, &now))).await
+        let change = |app: &Application| Ok::<_, Error>(ask_refresh(app, kind, &now));
+        Ok(self.revise(app, commit, change).await?.object())
     }
 
     /// Asks for an operation that `plan` makes from the newest state of the application; `plan` may be
@@ -56,11 +57,11 @@ impl Store {
         plan: impl Fn(&Application) -> Result<Operation, E>,
     ) -> Result<Application, E> {
         let app = self.read(&Place::application(namespace, name)).await?;
-        self.revise(app, commit, |app| {
+        let change = |app: &Application| {
             admits_operation(app)?;
-            Ok(vec![json!({"op": "add", "path": "/operation", "value": plan(app)?})])
-        })
-        .await
+            Ok::<_, E>(vec![json!({"op": "add", "path": "/operation", "value": plan(app)?})])
+        };
+        Ok(self.revise(app, commit, change).await?.object())
     }
 }
 

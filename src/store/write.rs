@@ -19,6 +19,29 @@ const TRIES: usize = 8;
 /// What kube-apiserver answers where a test of a JSON patch fails, or a path is missing.
 const PATCH_DOES_NOT_FIT: &str = "the server rejected our request due to an error in our request";
 
+/// What became of a conditional change.
+pub(super) enum Revised<T> {
+    /// The object as it was written.
+    Written(T),
+    /// The object as it was found: there was nothing to change.
+    Left(T),
+}
+
+impl<T> Revised<T> {
+    pub(super) fn object(self) -> T {
+        match self {
+            Self::Written(object) | Self::Left(object) => object,
+        }
+    }
+
+    fn written(self) -> Option<T> {
+        match self {
+            Self::Written(object) => Some(object),
+            Self::Left(_) => None,
+        }
+    }
+}
+
 impl Store {
     /// Reads an application.
     pub async fn application(&self, namespace: &str, name: &str) -> Result<Application, Error> {
@@ -49,56 +72,55 @@ impl Store {
         self.replace_status(project, &place(project)?, status).await
     }
 
-    /// Removes the operation from `app` if it still is `operation`; another one stays.
+    /// Removes the operation from `app` if it still is `operation`. `None`: another one stands there, or
+    /// none any more.
     pub async fn remove_operation(
         &self,
         app: &Application,
         operation: &Operation,
-    ) -> Result<Application, Error> {
+    ) -> Result<Option<Application>, Error> {
         let change = |app: &Application| {
             let same = app.operation.as_ref() == Some(operation);
-            Ok::<_, Error>(if same {
-                vec![json!({"op": "remove", "path": "/operation"})]
-            } else {
-                Vec::new()
-            })
+            Ok::<_, Error>(if same { vec![json!({"op": "remove", "path": "/operation"})] } else { Vec::new() })
         };
-        self.revise(app.clone(), Commit::Store, change).await
+        Ok(self.revise(app.clone(), Commit::Store, change).await?.written())
     }
 
-    /// Removes the annotations that ask for a refresh if they still are those that `app` shows; a
-    /// request made meanwhile stays.
-    pub async fn clear_refresh(&self, app: &Application) -> Result<Application, Error> {
+    /// Removes the annotations that ask for a refresh if they still are those that `app` shows. `None`:
+    /// there are none, or a request was made meanwhile and stays.
+    pub async fn clear_refresh(&self, app: &Application) -> Result<Option<Application>, Error> {
         let seen = refresh_annotations(&app.metadata);
         let change = |app: &Application| {
             let now = refresh_annotations(&app.metadata);
-            Ok::<_, Error>(if now == seen {
-                now.into_iter().map(|(key, _)| remove_annotation(key)).collect()
-            } else {
-                Vec::new()
-            })
+            let operations = if now == seen { now } else { Vec::new() };
+            Ok::<_, Error>(operations.into_iter().map(|(key, _)| remove_annotation(key)).collect())
         };
-        self.revise(app.clone(), Commit::Store, change).await
+        Ok(self.revise(app.clone(), Commit::Store, change).await?.written())
     }
 
     /// Removes a finalizer from `app`. The last one of an application that is being deleted ends it.
-    pub async fn remove_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
-        self.revise(app.clone(), Commit::Store, |app| Ok::<_, Error>(without_finalizer(&app.metadata, name)))
-            .await
+    /// `None`: it does not have it, or is gone.
+    pub async fn remove_finalizer(&self, app: &Application, name: &str) -> Result<Option<Application>, Error> {
+        self.drop_finalizer(app, name).await
     }
 
-    /// Removes a finalizer from `project`.
-    pub async fn remove_project_finalizer(&self, project: &Project, name: &str) -> Result<Project, Error> {
-        self.revise(project.clone(), Commit::Store, |project| {
-            Ok::<_, Error>(without_finalizer(&project.metadata, name))
-        })
-        .await
+    /// Removes a finalizer from `project`, as [`Store::remove_finalizer`] does.
+    pub async fn remove_project_finalizer(&self, project: &Project, name: &str) -> Result<Option<Project>, Error> {
+        self.drop_finalizer(project, name).await
     }
 
-    /// Adds a finalizer to `app` unless it has it.
-    pub async fn add_finalizer(&self, app: &Application, name: &str) -> Result<Application, Error> {
-        self.revise(app.clone(), Commit::Store, |app| Ok::<_, Error>(with_finalizer(&app.metadata, name)))
-            .await
+    /// Adds a finalizer to `project` unless it has it.
+    pub async fn add_project_finalizer(&self, project: &Project, name: &str) -> Result<Project, Error> {
+        let change = |project: &Project| Ok::<_, Error>(with_finalizer(&project.metadata, name));
+        Ok(self.revise(project.clone(), Commit::Store, change).await?.object())
+    }
+
+    async fn drop_finalizer<T: Kept>(&self, object: &T, name: &str) -> Result<Option<T>, Error> {
+        let change = |object: &T| Ok(without_finalizer(object.metadata(), name));
+        match self.revise(object.clone(), Commit::Store, change).await {
+            Err(Error::NotFound { .. }) => Ok(None),
+            revised => Ok(revised?.written()),
+        }
     }
 
     async fn replace_status<T: Kept, S: Serialize>(
@@ -112,10 +134,8 @@ impl Store {
             {"op": "add", "path": "/status", "value": status},
         ]);
         let path = format!("{}?fieldManager={MANAGER}", place.clone().status().path());
-        match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?, &title(place)).await {
-            Err(error) if does_not_fit(&error) => Err(Error::NotFound(title(place))),
-            answer => answer,
-        }
+        let answer = self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?).await;
+        answer.map_err(|error| if does_not_fit(&error) { gone(place) } else { missing(error, place) })
     }
 
     /// Writes the operations that `change` returns for the state `seen`, or for the newest state where
@@ -125,21 +145,24 @@ impl Store {
         seen: T,
         commit: Commit,
         change: impl Fn(&T) -> Result<Vec<Value>, E>,
-    ) -> Result<T, E> {
+    ) -> Result<Revised<T>, E> {
         let place = place(&seen)?;
         let path = format!("{}?fieldManager={MANAGER}{}", place.path(), commit.query());
         let mut current = seen;
         for _ in 0..TRIES {
             let operations = change(&current)?;
             if operations.is_empty() {
-                return Ok(current);
+                return Ok(Revised::Left(current));
             }
             let patch = on_state_of(current.metadata(), operations)?;
-            match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?, &title(&place)).await {
+            match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?).await {
                 Err(error) if does_not_fit(&error) || is_conflict(&error) => {
                     current = self.newest(&place, &current).await?;
                 }
-                answer => return Ok(answer?),
+                answer => {
+                    let written = answer.map_err(|error| missing(error, &place))?;
+                    return Ok(Revised::Written(written));
+                }
             }
         }
         Err(Error::Contended(title(&place)).into())
@@ -151,12 +174,12 @@ impl Store {
         if newest.metadata().uid == seen.metadata().uid {
             Ok(newest)
         } else {
-            Err(Error::NotFound(title(place)))
+            Err(gone(place))
         }
     }
 
     pub(super) async fn read<T: Kept>(&self, place: &Place) -> Result<T, Error> {
-        self.call(get(&place.path())?, &title(place)).await
+        self.call(get(&place.path())?).await.map_err(|error| missing(error, place))
     }
 }
 
@@ -185,6 +208,18 @@ fn place<T: Kept>(object: &T) -> Result<Place, Error> {
 
 fn uid_of<T: Kept>(object: &T) -> Result<&str, Error> {
     object.metadata().uid.as_deref().ok_or(Error::Nameless("metadata.uid"))
+}
+
+fn gone(place: &Place) -> Error {
+    Error::NotFound { kind: place.kind, name: place.name.clone().unwrap_or_default() }
+}
+
+/// Tells a 404 like the absence it is.
+fn missing(error: Error, place: &Place) -> Error {
+    match error {
+        Error::Refused(status) if status.reason.as_deref() == Some("NotFound") => gone(place),
+        other => other,
+    }
 }
 
 /// Names an object in error texts.

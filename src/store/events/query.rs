@@ -88,7 +88,7 @@ impl Store {
                 }
             }
             let path = format!("/api/v1/namespaces/{namespace}/events?{}", query.finish());
-            let list: List<Event> = self.call(get(&path)?, "the list of events").await?;
+            let list: List<Event> = self.call(get(&path)?).await?;
             found.events.extend(list.items.into_iter().filter(&wanted));
             found.resource_version = list.metadata.resource_version.unwrap_or_default();
             next = list.metadata.continue_.unwrap_or_default();

@@ -2,7 +2,6 @@
 //! application that flaps does not fill the cluster's storage.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -15,7 +14,8 @@ use serde_json::json;
 
 use crate::api::application::Application;
 use crate::api::project::Project;
-use crate::store::{Clock, MANAGER};
+use crate::store::home::failed;
+use crate::store::{Clock, Error, MANAGER, Store};
 
 /// How long an event is counted up instead of made anew.
 const SAME_STORY: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -31,8 +31,8 @@ const CLUSTER_SCOPED: &str = "default";
 pub struct Happening {
     /// Whether it needs attention.
     pub severity: Severity,
-    /// What happened, in a word.
-    pub reason: Reason,
+    /// What happened, in a word; the words are Argo CD's, such as `OperationStarted`.
+    pub reason: &'static str,
     /// What happened, in a sentence.
     pub message: String,
 }
@@ -44,32 +44,6 @@ pub enum Severity {
     Normal,
     /// It does.
     Warning,
-}
-
-/// What happened, in a word. The words are Argo CD's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Its sync or health status changed, or somebody wrote it.
-    ResourceUpdated,
-    /// A sync was asked for or began.
-    OperationStarted,
-    /// A sync ended.
-    OperationCompleted,
-    /// Something could not be found out or done.
-    StatusRefreshed,
-}
-
-impl Reason {
-    /// Returns the word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ResourceUpdated => "ResourceUpdated",
-            Self::OperationStarted => "OperationStarted",
-            Self::OperationCompleted => "OperationCompleted",
-            Self::StatusRefreshed => "StatusRefreshed",
-        }
-    }
 }
 
 impl Severity {
@@ -84,20 +58,20 @@ impl Severity {
 impl Happening {
     /// Tells something that needs no attention.
     #[must_use]
-    pub fn normal(reason: Reason, message: impl Into<String>) -> Self {
+    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Normal, reason, message: message.into() }
     }
 
     /// Tells something that needs attention.
     #[must_use]
-    pub fn warning(reason: Reason, message: impl Into<String>) -> Self {
+    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, reason, message: message.into() }
     }
 }
 
-/// Records events about Applications and Projects. Clones share what they know.
+/// Writes events, and knows which it wrote. Clones share what they know.
 #[derive(Clone)]
-pub struct Recorder {
+pub(in crate::store) struct Recorder {
     client: Client,
     clock: Clock,
     told: Arc<Mutex<HashMap<(String, Happening), Told>>>,
@@ -111,9 +85,15 @@ struct Told {
     last: Timestamp,
 }
 
-impl fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
+impl Store {
+    /// Publishes an event about an application. Saying the same again counts up the event that says it.
+    pub async fn publish(&self, app: &Application, happening: &Happening) -> Result<(), Error> {
+        self.recorder.record(reference(app), happening).await
+    }
+
+    /// Publishes an event about a project, as [`Store::publish`] does.
+    pub async fn publish_about_project(&self, project: &Project, happening: &Happening) -> Result<(), Error> {
+        self.recorder.record(reference(project), happening).await
     }
 }
 
@@ -122,35 +102,21 @@ impl Recorder {
         Self { client, clock, told: Arc::default() }
     }
 
-    /// Records what happened to an application. An event that cannot be written is logged: nothing
-    /// depends on it.
-    pub async fn application(&self, app: &Application, happening: Happening) {
-        self.record(reference(app), happening).await;
-    }
-
-    /// Records what happened to a project, as [`Recorder::application`] does.
-    pub async fn project(&self, project: &Project, happening: Happening) {
-        self.record(reference(project), happening).await;
-    }
-
-    async fn record(&self, regarding: ObjectReference, happening: Happening) {
+    async fn record(&self, regarding: ObjectReference, happening: &Happening) -> Result<(), Error> {
         let now = (self.clock)();
-        let key = (regarding.uid.clone().unwrap_or_default(), happening);
+        let key = (regarding.uid.clone().unwrap_or_default(), happening.clone());
         let namespace = regarding.namespace.as_deref().unwrap_or(CLUSTER_SCOPED);
         let events = Api::<Event>::namespaced(self.client.clone(), namespace);
-        let written = match self.told_lately(&key, now) {
-            Some(told) => count_up(&events, told, now).await,
-            None => Ok(None),
+        let counted = match self.told_lately(&key, now) {
+            Some(told) => count_up(&events, told, now).await?,
+            None => None,
         };
-        let written = match written {
-            Ok(None) => tell(&events, &regarding, &key.1, now).await,
-            Ok(Some(told)) => Ok(told),
-            Err(error) => Err(error),
+        let told = match counted {
+            Some(told) => told,
+            None => tell(&events, &regarding, happening, now).await?,
         };
-        match written {
-            Ok(told) => self.remember(key, told),
-            Err(error) => tracing::warn!(%error, reason = key.1.reason.as_str(), "cannot record an event"),
-        }
+        self.remember(key, told);
+        Ok(())
     }
 
     fn told_lately(&self, key: &(String, Happening), now: Timestamp) -> Option<Told> {
@@ -171,13 +137,13 @@ impl Recorder {
 }
 
 /// Counts up an event; `None` if it is gone, as events expire.
-async fn count_up(events: &Api<Event>, told: Told, now: Timestamp) -> Result<Option<Told>, kube::Error> {
+async fn count_up(events: &Api<Event>, told: Told, now: Timestamp) -> Result<Option<Told>, Error> {
     let told = Told { count: told.count.saturating_add(1), last: now, ..told };
     let patch = json!({"count": told.count, "lastTimestamp": Time(now)});
     match events.patch(&told.name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(Some(told)),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -186,9 +152,9 @@ async fn tell(
     regarding: &ObjectReference,
     happening: &Happening,
     now: Timestamp,
-) -> Result<Told, kube::Error> {
+) -> Result<Told, Error> {
     let event = event(regarding, happening, now);
-    let made = events.create(&PostParams::default(), &event).await?;
+    let made = events.create(&PostParams::default(), &event).await.map_err(failed)?;
     Ok(Told { name: made.metadata.name.unwrap_or_default(), count: 1, last: now })
 }
 
@@ -202,7 +168,7 @@ fn event(regarding: &ObjectReference, happening: &Happening, now: Timestamp) -> 
             ..ObjectMeta::default()
         },
         involved_object: regarding.clone(),
-        reason: Some(reason.as_str().into()),
+        reason: Some((*reason).into()),
         message: Some(shortened(message)),
         type_: Some(severity.as_str().into()),
         source: Some(EventSource { component: Some(MANAGER.into()), host: None }),
@@ -246,7 +212,7 @@ mod tests {
         app.metadata.name = Some("tide".into());
         app.metadata.namespace = Some("harbour".into());
         app.metadata.uid = Some("u-1".into());
-        let happening = Happening::warning(Reason::OperationCompleted, "é".repeat(MESSAGE));
+        let happening = Happening::warning("OperationCompleted", "é".repeat(MESSAGE));
         let made = event(&reference(&app), &happening, Timestamp::from_second(1).unwrap());
         let value = serde_json::to_value(&made).unwrap();
         assert_eq!(
@@ -263,7 +229,7 @@ mod tests {
     fn projects_have_their_events_in_the_default_namespace() {
         let mut project = Project::default();
         project.metadata.name = Some("harbour".into());
-        let happening = Happening::normal(Reason::ResourceUpdated, "made its home");
+        let happening = Happening::normal("ResourceUpdated", "made its home");
         let made = event(&reference(&project), &happening, Timestamp::UNIX_EPOCH);
         assert_eq!(made.metadata.namespace.as_deref(), Some("default"));
         assert_eq!(made.involved_object.namespace, None);
