@@ -6,6 +6,8 @@ pub mod authorization;
 mod cache;
 pub mod failure;
 pub mod request;
+pub mod rest;
+mod subresources;
 
 #[cfg(test)]
 pub(crate) mod fake;
