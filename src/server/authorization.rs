@@ -113,8 +113,14 @@ impl From<&RequestInfo> for Attributes {
 }
 
 impl Attributes {
+    /// Names the reading of a path that belongs to no resource.
+    #[must_use]
+    pub fn reading(path: &str) -> Self {
+        Self::Path { verb: "get", path: path.into() }
+    }
+
     /// Returns the refusal, in the words of kube-apiserver.
-    fn refused_to(&self, user: &User, reason: &str) -> Failure {
+    pub(super) fn refused_to(&self, user: &User, reason: &str) -> Failure {
         let colon = if reason.is_empty() { "" } else { ": " };
         match self {
             Self::Path { verb, path } => {

@@ -185,8 +185,6 @@ pub enum Page {
     OpenApiV3,
     /// `/openapi/v3/apis/gitops/v1`
     OpenApiV3Group,
-    /// `/metrics`
-    Metrics,
 }
 
 /// A question about the server's health.
@@ -207,6 +205,18 @@ pub enum Question {
     Livez,
     /// `/readyz`
     Readyz,
+}
+
+impl Question {
+    /// Returns the word in the path.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthz => "healthz",
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
 }
 
 /// What a path leads to.
@@ -304,7 +314,6 @@ fn page(segments: &[&str]) -> Option<Page> {
         ["openapi", "v2"] => Page::OpenApiV2,
         ["openapi", "v3"] => Page::OpenApiV3,
         ["openapi", "v3", "apis", GROUP, VERSION] => Page::OpenApiV3Group,
-        ["metrics"] => Page::Metrics,
         _ => return None,
     })
 }
