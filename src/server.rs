@@ -13,6 +13,8 @@ pub mod limits;
 mod openapi;
 mod pipeline;
 pub mod request;
+pub mod rest;
+mod subresources;
 pub mod tls;
 
 #[cfg(test)]

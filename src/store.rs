@@ -57,13 +57,24 @@ pub enum Error {
     Refused(Box<Status>),
     /// A second operation was asked for.
     #[error("another operation is already in progress")]
-    OperationInProgress,
-    /// The object is going away.
-    #[error("{0} is being deleted")]
-    Deleting(String),
+    OperationInProgress {
+        /// The application.
+        application: String,
+    },
+    /// The application is going away.
+    #[error("application {application} is being deleted")]
+    Deleting {
+        /// The application.
+        application: String,
+    },
     /// Others wrote the object each time between our reading and writing it.
-    #[error("{0} changes too often to be written; try again")]
-    Contended(String),
+    #[error("{} {name} changes too often to be written; try again", kind.served())]
+    Contended {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
     /// The project's namespace is going away.
     #[error("namespace {0} is being deleted; the project gets a new one when it is gone")]
     NamespaceDeleting(String),

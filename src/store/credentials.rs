@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use tokio::task::JoinHandle;
 
 use super::{Error, Store};
+use crate::api::policy::normalize_git_url;
 
 const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
 const SELECTOR: &str = "argocd.argoproj.io/secret-type in (repository,repo-creds)";
@@ -160,7 +161,7 @@ impl Entry {
             ssh_private_key: text("sshPrivateKey"),
             insecure: yes("insecure") || yes("insecureIgnoreHostKey"),
         };
-        Some(Self { rank, kind, url: normal(&text("url")?), credential })
+        Some(Self { rank, kind, url: one_form(&text("url")?), credential })
     }
 }
 
@@ -170,7 +171,7 @@ fn texts(secret: &Secret) -> BTreeMap<&str, String> {
 }
 
 fn choose(entries: &[Entry], url: &str) -> Option<Credential> {
-    let url = normal(url);
+    let url = one_form(url);
     let repository = entries
         .iter()
         .filter(|entry| entry.kind == EntryKind::Repository && entry.url == url)
@@ -185,17 +186,8 @@ fn choose(entries: &[Entry], url: &str) -> Option<Credential> {
     prefix.or(repository).map(|entry| entry.credential.clone())
 }
 
-/// Brings the spellings of one address into one: no case, no `.git`, `ssh://` for `user@host:path`.
-fn normal(url: &str) -> String {
-    let url = url.trim().to_lowercase();
-    let url = url.trim_end_matches('/');
-    let url = url.strip_suffix(".git").unwrap_or(url);
-    match url.split_once(':') {
-        Some((host, path)) if !url.contains("://") && host.contains('@') => {
-            format!("ssh://{host}/{}", path.trim_start_matches('/'))
-        }
-        _ => url.to_owned(),
-    }
+fn one_form(url: &str) -> String {
+    normalize_git_url(url.trim().trim_end_matches('/'))
 }
 
 #[cfg(test)]

@@ -77,13 +77,13 @@ fn ask_refresh(app: &Application, kind: RefreshType, now: &str) -> Vec<Value> {
 fn admits_operation(app: &Application) -> Result<(), Error> {
     let phase =
         app.status.as_ref().and_then(|status| status.operation_state.as_ref()).map(|state| state.phase);
+    let application = app.metadata.name.clone().unwrap_or_default();
     if app.metadata.deletion_timestamp.is_some() {
-        let name = app.metadata.name.as_deref().unwrap_or_default();
-        return Err(Error::Deleting(format!("application {name}")));
+        return Err(Error::Deleting { application });
     }
     if app.operation.is_some() || matches!(phase, Some(OperationPhase::Running | OperationPhase::Terminating))
     {
-        return Err(Error::OperationInProgress);
+        return Err(Error::OperationInProgress { application });
     }
     Ok(())
 }

@@ -81,7 +81,11 @@ impl Store {
     ) -> Result<Option<Application>, Error> {
         let change = |app: &Application| {
             let same = app.operation.as_ref() == Some(operation);
-            Ok::<_, Error>(if same { vec![json!({"op": "remove", "path": "/operation"})] } else { Vec::new() })
+            Ok::<_, Error>(if same {
+                vec![json!({"op": "remove", "path": "/operation"})]
+            } else {
+                Vec::new()
+            })
         };
         Ok(self.revise(app.clone(), Commit::Store, change).await?.written())
     }
@@ -100,12 +104,20 @@ impl Store {
 
     /// Removes a finalizer from `app`. The last one of an application that is being deleted ends it.
     /// `None`: it does not have it, or is gone.
-    pub async fn remove_finalizer(&self, app: &Application, name: &str) -> Result<Option<Application>, Error> {
+    pub async fn remove_finalizer(
+        &self,
+        app: &Application,
+        name: &str,
+    ) -> Result<Option<Application>, Error> {
         self.drop_finalizer(app, name).await
     }
 
     /// Removes a finalizer from `project`, as [`Store::remove_finalizer`] does.
-    pub async fn remove_project_finalizer(&self, project: &Project, name: &str) -> Result<Option<Project>, Error> {
+    pub async fn remove_project_finalizer(
+        &self,
+        project: &Project,
+        name: &str,
+    ) -> Result<Option<Project>, Error> {
         self.drop_finalizer(project, name).await
     }
 
@@ -165,17 +177,13 @@ impl Store {
                 }
             }
         }
-        Err(Error::Contended(title(&place)).into())
+        Err(Error::Contended { kind: place.kind, name: place.name.unwrap_or_default() }.into())
     }
 
     /// Reads the state of the same object; one that was made anew under its name is another.
     async fn newest<T: Kept>(&self, place: &Place, seen: &T) -> Result<T, Error> {
         let newest: T = self.read(place).await?;
-        if newest.metadata().uid == seen.metadata().uid {
-            Ok(newest)
-        } else {
-            Err(gone(place))
-        }
+        if newest.metadata().uid == seen.metadata().uid { Ok(newest) } else { Err(gone(place)) }
     }
 
     pub(super) async fn read<T: Kept>(&self, place: &Place) -> Result<T, Error> {
@@ -220,12 +228,6 @@ fn missing(error: Error, place: &Place) -> Error {
         Error::Refused(status) if status.reason.as_deref() == Some("NotFound") => gone(place),
         other => other,
     }
-}
-
-/// Names an object in error texts.
-fn title(place: &Place) -> String {
-    let words = place.namespace.iter().chain(&place.name).map(String::as_str).collect::<Vec<_>>().join("/");
-    format!("{} {words}", place.kind.served().to_lowercase())
 }
 
 fn does_not_fit(error: &Error) -> bool {

@@ -80,14 +80,7 @@ impl Store {
     ) -> Result<(), Error> {
         let mut next = String::new();
         loop {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("limit", &CHUNK.to_string());
-            for (key, value) in [("fieldSelector", selector), ("continue", &next)] {
-                if !value.is_empty() {
-                    query.append_pair(key, value);
-                }
-            }
-            let path = format!("/api/v1/namespaces/{namespace}/events?{}", query.finish());
+            let path = path(namespace, selector, &next);
             let list: List<Event> = self.call(get(&path)?).await?;
             found.events.extend(list.items.into_iter().filter(&wanted));
             found.resource_version = list.metadata.resource_version.unwrap_or_default();
@@ -97,6 +90,17 @@ impl Store {
             }
         }
     }
+}
+
+fn path(namespace: &str, selector: &str, next: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &CHUNK.to_string());
+    for (key, value) in [("fieldSelector", selector), ("continue", next)] {
+        if !value.is_empty() {
+            query.append_pair(key, value);
+        }
+    }
+    format!("/api/v1/namespaces/{namespace}/events?{}", query.finish())
 }
 
 #[derive(Default)]
