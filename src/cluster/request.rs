@@ -83,7 +83,9 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    // rustls adds an address of its manual.
+    text.split(": https://").next().unwrap_or_default().to_owned()
 }
 
 /// Sends `request` and reads the whole answer. Codes from 400 on are refusals.
