@@ -160,7 +160,8 @@ fn options(manifest: &Manifest) -> Options {
         replace: has("Replace=true"),
         force: has("Force=true"),
         skip_dry_run_on_missing_resource: has("SkipDryRunOnMissingResource=true"),
-        ignore_extraneous: words(manifest, "argocd.argoproj.io/compare-options").contains(&"IgnoreExtraneous"),
+        ignore_extraneous: words(manifest, "argocd.argoproj.io/compare-options")
+            .contains(&"IgnoreExtraneous"),
     }
 }
 
