@@ -5,9 +5,13 @@
 //! everything that needs to know a cluster or a repository.
 
 pub mod application;
+pub mod crd;
 pub mod names;
+pub mod openapi;
+pub mod policy;
 pub mod project;
 pub mod requests;
+pub mod schema;
 
 /// Something wrong with one field of an object a user wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -41,6 +41,15 @@ impl fmt::Display for Gvk {
     }
 }
 
+/// Whether the objects of a kind live in namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// They do.
+    Namespaced,
+    /// They belong to the whole cluster.
+    Cluster,
+}
+
 /// Identity of an object within one cluster, independent of the API version it is written in.
 /// `namespace` is empty for cluster-scoped objects. The order is that of `status.resources`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,1 +1,9 @@
 //! One binary for all tests that need no cluster.
+
+mod layers;
+
+mod api {
+    mod crds;
+    mod fields;
+    mod round_trip;
+}

@@ -1,1 +1,4 @@
-//! Tests that drive a real control plane.
+//! Tests that drive `kubectl` and `gitopsd` against a real control plane.
+
+mod ground;
+mod harness;

@@ -66,7 +66,8 @@ free_port() {
     fail "no free port on 127.0.0.1 between 20000 and 32000"
 }
 
-kubectl() { "$dir/bin/kubectl" --kubeconfig="$dir/kubeconfig" "$@"; }
+# With a cache of its own: the next cluster may get the same port and serve other kinds.
+kubectl() { KUBECACHEDIR=$dir/kubectl-cache "$dir/bin/kubectl" --kubeconfig="$dir/kubeconfig" "$@"; }
 
 fail() {
     echo "$(basename "$0"): $1" >&2

@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn wanted() -> Desired {
-        let scope = |_: &_| Some(crate::api::policy::Scope::Namespaced);
+        let scope = |_: &_| Some(crate::manifest::Scope::Namespaced);
         desired(&subject(), &project(), vec![manifest("ConfigMap", "settings", &json!({}))], &scope)
     }
 

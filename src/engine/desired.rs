@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::live::{APPLICATION_LABEL, TRACKING_ANNOTATION};
 use super::subject::Subject;
 use super::tracking;
-use crate::api::policy::{self, Scope};
+use crate::api::policy;
 use crate::api::project::ProjectSpec;
 use crate::manifest::hints::{Hints, Role};
-use crate::manifest::{Gvk, Key, Manifest};
+use crate::manifest::{Gvk, Key, Manifest, Scope};
 
 /// What an application's revision wants to exist.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -107,8 +107,12 @@ fn object(
 /// judged as a namespaced one if it names a namespace.
 fn forbidden(subject: &Subject, project: &ProjectSpec, key: &Key, scope: Option<Scope>) -> Option<String> {
     let guess = if key.namespace.is_empty() { Scope::Cluster } else { Scope::Namespaced };
-    let Key { group, kind, namespace, name: _ } = key;
-    if !policy::permits_kind(project, group, kind, scope.unwrap_or(guess)) {
+    let Key { group, kind, namespace, name } = key;
+    let permitted_scope = match scope.unwrap_or(guess) {
+        Scope::Namespaced => policy::Scope::Namespaced,
+        Scope::Cluster => policy::Scope::Cluster { name },
+    };
+    if !policy::permits_kind(project, group, kind, permitted_scope) {
         return Some(format!("resource {group}:{kind} is not permitted in project {}.", subject.project));
     }
     let destination = &subject.destination;

@@ -83,6 +83,8 @@ pub struct Progress {
     pub results: Vec<ResourceResult>,
     /// Whether the steps were tried in this run of the process.
     pub tried: bool,
+    /// Whether something was refused when it was tried; then nothing is written.
+    refused: bool,
     /// Objects that the cluster refuses to change and that the user wants replaced by force.
     recreate: BTreeSet<Key>,
     /// Hooks whose objects were cleaned up in this run of the process.
@@ -121,6 +123,9 @@ pub fn next(tasks: &[Task], progress: &Progress, find: Find<'_>) -> Turn {
         if !doubtful.is_empty() {
             return batch(Purpose::Try, &doubtful, |task| task.step(true));
         }
+    }
+    if progress.refused {
+        return failed("one or more objects would be refused, so nothing was applied", &progress.results);
     }
     if let Some(message) = waiting(tasks, progress, find) {
         return Turn::Wait { message };
@@ -277,8 +282,18 @@ fn finish(tasks: &[Task], progress: &Progress, find: Find<'_>, policy: HookDelet
     failed("one or more synchronization tasks completed unsuccessfully", &progress.results)
 }
 
+/// Returns the message of an operation that has tasks which can never succeed.
+#[must_use]
+pub fn invalid_message(invalid: &[ResourceResult]) -> String {
+    with_reasons("one or more synchronization tasks are not valid", invalid)
+}
+
 /// Ends the operation with the distinct messages of what failed.
 fn failed(sentence: &str, results: &[ResourceResult]) -> Turn {
+    Turn::Done { phase: OperationPhase::Failed, message: with_reasons(sentence, results) }
+}
+
+fn with_reasons(sentence: &str, results: &[ResourceResult]) -> String {
     let mut reasons: Vec<String> = Vec::new();
     for result in results.iter().filter(|result| is_failed(result)) {
         let message = result.message.clone().unwrap_or_default();
@@ -292,7 +307,7 @@ fn failed(sentence: &str, results: &[ResourceResult]) -> Turn {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    Turn::Done { phase: OperationPhase::Failed, message: format!("{sentence}, reason: {shown}{more}") }
+    format!("{sentence}, reason: {shown}{more}")
 }
 
 /// How many reasons an operation's message lists.

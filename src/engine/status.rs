@@ -136,6 +136,17 @@ pub fn failed(
     }
 }
 
+/// Replaces the conditions of `after`; those that `before` had keep the time at which they began.
+#[must_use]
+pub fn with_conditions(
+    after: ApplicationStatus,
+    before: &ApplicationStatus,
+    found: &[Condition],
+    now: Timestamp,
+) -> ApplicationStatus {
+    ApplicationStatus { conditions: conditions(&before.conditions, found, now), ..after }
+}
+
 /// Says whether two statuses tell the same. The time of the last pass is no news.
 #[must_use]
 pub fn same(one: &ApplicationStatus, other: &ApplicationStatus) -> bool {
@@ -216,10 +227,10 @@ fn conditions(before: &[ApplicationCondition], found: &[Condition], now: Timesta
     found.sort();
     found.dedup();
     let known = |condition: &Condition| {
-        before.iter().find(|known| known.r#type == condition.kind.as_str() && known.message == condition.message)
+        before.iter().find(|known| known.type_ == condition.kind.as_str() && known.message == condition.message)
     };
     let new = |condition: &Condition| ApplicationCondition {
-        r#type: condition.kind.as_str().into(),
+        type_: condition.kind.as_str().into(),
         message: condition.message.clone(),
         last_transition_time: Some(Time(now)),
     };

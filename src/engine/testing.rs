@@ -6,7 +6,7 @@ use super::live::Live;
 use super::step::Propagation;
 use super::subject::{Destination, IN_CLUSTER_NAME, IN_CLUSTER_SERVER, Subject, SyncOptions};
 use super::tracking;
-use crate::api::project::{GroupKind, ProjectDestination, ProjectSpec};
+use crate::api::project::{KindPattern, ProjectDestination, ProjectSpec};
 use crate::manifest::{Key, Manifest};
 
 /// The application `store` of project `team`, which deploys to namespace `shop`.
@@ -36,7 +36,7 @@ pub(crate) fn project() -> ProjectSpec {
             name: None,
             namespace: Some("*".into()),
         }],
-        cluster_resource_whitelist: vec![GroupKind { group: "*".into(), kind: "*".into(), ..Default::default() }],
+        cluster_resource_whitelist: vec![KindPattern { group: "*".into(), kind: "*".into(), ..Default::default() }],
         ..ProjectSpec::default()
     }
 }

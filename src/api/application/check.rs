@@ -27,7 +27,9 @@ pub fn validate(spec: &ApplicationSpec, namespace: &str) -> Vec<FieldError> {
 }
 
 fn destination(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
-    if let (Some(name), Some(server)) = (given(&spec.destination.name), given(&spec.destination.server)) {
+    if let (Some(name), Some(server)) =
+        (given(spec.destination.name.as_ref()), given(spec.destination.server.as_ref()))
+    {
         errors.push(FieldError::new(
             "spec.destination",
             format!("application destination can't have both name and server defined: {name} {server}"),
@@ -50,13 +52,15 @@ fn sources(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
     for (index, source) in spec.sources.iter().enumerate() {
         let at = format!("spec.sources[{index}]");
         one_of_several(source, &at, errors);
-        if let Some(name) = given(&source.name).filter(|name| !names.insert(*name)) {
+        if let Some(name) = given(source.name.as_ref()).filter(|name| !names.insert(*name)) {
             errors.push(FieldError::new(
                 format!("{at}.name"),
                 format!("'{name}' is the name of another source too"),
             ));
         }
-        if let Some(reference) = given(&source.reference).filter(|reference| !references.insert(*reference)) {
+        if let Some(reference) =
+            given(source.reference.as_ref()).filter(|reference| !references.insert(*reference))
+        {
             errors.push(FieldError::new(
                 format!("{at}.ref"),
                 format!("invalid sources: multiple sources had the same `ref` key '{reference}'"),
@@ -66,7 +70,9 @@ fn sources(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
 }
 
 fn single(source: &ApplicationSource, errors: &mut Vec<FieldError>) {
-    if source.repo_url.is_empty() || given(&source.path).is_none() && given(&source.chart).is_none() {
+    if source.repo_url.is_empty()
+        || given(source.path.as_ref()).is_none() && given(source.chart.as_ref()).is_none()
+    {
         errors.push(FieldError::new(
             "spec.source",
             "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
@@ -76,8 +82,9 @@ fn single(source: &ApplicationSource, errors: &mut Vec<FieldError>) {
 }
 
 fn one_of_several(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
-    let origin =
-        [&source.path, &source.chart, &source.reference].into_iter().any(|field| given(field).is_some());
+    let origin = [&source.path, &source.chart, &source.reference]
+        .into_iter()
+        .any(|field| given(field.as_ref()).is_some());
     if source.repo_url.is_empty() || !origin {
         errors.push(FieldError::new(
             at,
@@ -89,7 +96,7 @@ fn one_of_several(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldEr
 
 /// What holds for a source wherever it stands.
 fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
-    if source.chart_name().is_some() && given(&source.target_revision).is_none() {
+    if source.chart_name().is_some() && given(source.target_revision.as_ref()).is_none() {
         errors.push(FieldError::new(
             format!("{at}.targetRevision"),
             format!("{at}.targetRevision is required if the manifest source is a helm chart"),
@@ -102,7 +109,9 @@ fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
             .push(FieldError::new(at, format!("multiple application sources defined: {}", words.join(","))));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if let Some(reference) = given(&source.reference).filter(|reference| !reference.chars().all(plain)) {
+    if let Some(reference) =
+        given(source.reference.as_ref()).filter(|reference| !reference.chars().all(plain))
+    {
         errors.push(FieldError::new(
             format!("{at}.ref"),
             format!("{at}.ref {reference} cannot contain any special characters except '_' and '-'"),
@@ -111,6 +120,102 @@ fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
 }
 
 /// Returns a text that is there and not empty.
-fn given(field: &Option<String>) -> Option<&str> {
-    field.as_deref().filter(|text| !text.is_empty())
+fn given(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn check(spec: Value, expected: &[(&str, &str)]) {
+        let spec: ApplicationSpec = serde_json::from_value(spec).unwrap();
+        let errors = validate(&spec, "team");
+        let found: Vec<(&str, &str)> =
+            errors.iter().map(|error| (error.field.as_str(), error.message.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn usual_applications_are_valid() {
+        let source = json!({"repoURL": "https://h/r", "path": "web"});
+        check(json!({"project": "", "destination": {"namespace": "web"}, "source": source}), &[]);
+        check(
+            json!({"project": "team", "destination": {}, "sources": [
+                {"repoURL": "https://charts", "chart": "web", "targetRevision": "1.x"},
+                {"repoURL": "https://h/r", "ref": "values_1-a"}]}),
+            &[],
+        );
+    }
+
+    #[test]
+    fn project_and_destination_are_unambiguous() {
+        let source = json!({"repoURL": "https://h/r", "path": "web"});
+        check(
+            json!({"project": "other", "destination": {"name": "a", "server": "https://b"}, "source": source}),
+            &[
+                (
+                    "spec.project",
+                    "is 'other', but an application belongs to the project whose namespace it is in: leave it out \
+                     or write 'team'",
+                ),
+                (
+                    "spec.destination",
+                    "application destination can't have both name and server defined: a https://b",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_single_source_is_complete_and_of_one_kind() {
+        let of = |source: Value| json!({"project": "team", "destination": {}, "source": source});
+        check(
+            json!({"project": "team", "destination": {}}),
+            &[("spec.source", "is missing: write source or sources")],
+        );
+        check(
+            of(json!({"repoURL": "https://h/r"})),
+            &[(
+                "spec.source",
+                "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+            )],
+        );
+        check(
+            of(json!({"repoURL": "https://charts", "chart": "web"})),
+            &[(
+                "spec.source.targetRevision",
+                "spec.source.targetRevision is required if the manifest source is a helm chart",
+            )],
+        );
+        check(
+            of(json!({"repoURL": "https://h/r", "path": ".", "helm": {}, "kustomize": {}, "plugin": {}})),
+            &[("spec.source", "multiple application sources defined: Kustomize,Helm,Plugin")],
+        );
+    }
+
+    #[test]
+    fn several_sources_are_told_apart() {
+        check(
+            json!({"project": "team", "destination": {}, "sources": [
+                {"repoURL": "https://h/r", "ref": "v", "name": "n"},
+                {"repoURL": "https://h/s", "ref": "v", "path": "a", "name": "n"},
+                {"repoURL": "https://h/t", "ref": "a/b"},
+                {"repoURL": "https://h/u"}]}),
+            &[
+                ("spec.sources[1].name", "'n' is the name of another source too"),
+                ("spec.sources[1].ref", "invalid sources: multiple sources had the same `ref` key 'v'"),
+                (
+                    "spec.sources[2].ref",
+                    "spec.sources[2].ref a/b cannot contain any special characters except '_' and '-'",
+                ),
+                (
+                    "spec.sources[3]",
+                    "spec.sources[3].repoURL and one of spec.sources[3].path, spec.sources[3].chart or \
+                     spec.sources[3].ref are required",
+                ),
+            ],
+        );
+    }
 }

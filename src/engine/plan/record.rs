@@ -68,7 +68,7 @@ fn running(task: &Task, message: String) -> ResourceResult {
         status: Some(ResultCode::Synced),
         message: Some(message),
         hook_phase: Some(OperationPhase::Running),
-        hook_type: task.work.is_hook().then(|| sync_phase(task.phase)),
+        hook_type: hook_type(task),
         ..result(&task.key, &task.gvk, task.phase)
     }
 }
@@ -134,7 +134,10 @@ fn in_batch(task: &Task, batch: &Batch) -> bool {
 /// A failed trial is final; a passed one is recorded only where trying is all that is asked for.
 fn tried(tasks: &[Task], task: &Task, progress: &mut Progress, outcome: Result<Done, Failure>) {
     match outcome {
-        Err(failure) if !tolerable(&failure, task, tasks) => fail(task, progress, failure.message),
+        Err(failure) if !tolerable(&failure, task, tasks) => {
+            progress.refused = true;
+            fail(task, progress, failure.message);
+        }
         _ if progress.dry_run => {
             let (status, message) = match &task.work {
                 Work::Prune { .. } => (ResultCode::Pruned, "pruned (dry run)"),
@@ -202,8 +205,12 @@ fn done(task: &Task, progress: &mut Progress, outcome: Result<Done, Failure>) {
     progress.results.push(entry);
 }
 
+fn hook_type(task: &Task) -> Option<String> {
+    task.work.is_hook().then(|| format!("{:?}", task.phase))
+}
+
 fn fail(task: &Task, progress: &mut Progress, message: String) {
-    let hook_type = task.work.is_hook().then(|| sync_phase(task.phase));
+    let hook_type = hook_type(task);
     let entry = refused(&task.key, &task.gvk, task.phase, message);
     progress.results.push(ResourceResult { hook_type, ..entry });
 }

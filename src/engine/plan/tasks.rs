@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::record;
 use crate::api::application::{ResourceResult, SyncCode, SyncOperation, SyncOperationResource};
-use crate::api::policy::{self, Scope};
+use crate::api::policy;
 use crate::api::project::ProjectSpec;
 use crate::engine::comparison::{Comparison, Resource};
 use crate::engine::desired::{Desired, Object};
@@ -110,6 +110,8 @@ pub struct Scene<'a> {
     pub desired: &'a Desired,
     /// How it stands.
     pub comparison: &'a Comparison<'a>,
+    /// What the operation has done so far.
+    pub results: &'a [ResourceResult],
     /// Whether the destination namespace exists.
     pub namespace: NamespacePresence,
 }
@@ -197,7 +199,8 @@ fn defines(object: &Object, gvk: &Gvk) -> bool {
 
 fn apply(scene: &Scene<'_>, options: SyncOptions, object: &Object, resource: &Resource<'_>) -> Option<Task> {
     let in_sync = resource.sync == SyncCode::Synced;
-    if options.apply_out_of_sync_only && in_sync {
+    let touched = scene.results.iter().any(|result| super::matches(result, &object.key, Phase::Sync));
+    if options.apply_out_of_sync_only && in_sync && !touched {
         return None;
     }
     let strategy = scene.sync.sync_strategy.as_ref();
@@ -286,7 +289,7 @@ fn namespace(scene: &Scene<'_>, options: SyncOptions, tasks: &[Task]) -> Option<
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
     let manifest = Manifest::new(object).expect("it has all that `new` asks for");
     let (key, gvk) = (manifest.key(), manifest.gvk());
-    if !policy::permits_kind(scene.project, "", "Namespace", Scope::Cluster) {
+    if !policy::permits_kind(scene.project, "", "Namespace", policy::Scope::Cluster { name }) {
         let reason = format!("resource :Namespace is not permitted in project {}.", scene.subject.project);
         return Some(Err(record::refused(&key, &gvk, Phase::PreSync, reason)));
     }

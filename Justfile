@@ -1,0 +1,42 @@
+# `just` lists the recipes. CONTRIBUTING.md says when to use which.
+
+[private]
+default:
+    @just --list --unsorted
+
+# start a real cluster in .cluster (the first time compiles Kubernetes, which takes some 10 minutes)
+up:
+    e2e/cluster up
+
+# end the cluster of `just up` and remove it
+down:
+    e2e/cluster down
+
+# run gitopsd in the foreground in the cluster of `just up`, which is started if need be
+run:
+    cargo build
+    [ -e "${GITOPSD_CLUSTER:-.cluster}/pids" ] || e2e/cluster up
+    e2e/gitopsd run
+
+# the tests that need only Rust and git
+test:
+    cargo test
+
+# the tests against a real cluster, which they start and end themselves
+e2e:
+    e2e/tools/build
+    cargo test --features e2e --test e2e
+
+# formatting, clippy, licences and sources of dependencies
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+    cargo deny check bans licenses sources
+
+# write crds/ anew after a change of the API's types
+crds:
+    cargo run --quiet -- crds --out crds
+
+# all that a change must pass
+ci:
+    .ci/run

@@ -1,0 +1,8 @@
+//! What the tests stand on: a cluster and its users, gitopsd, Git repositories, and patience.
+
+pub(crate) mod cluster;
+pub(crate) mod gitopsd;
+mod http;
+pub(crate) mod patience;
+pub(crate) mod program;
+pub(crate) mod repo;

@@ -1,0 +1,146 @@
+//! From sources to manifests: resolves revisions, reads trees and renders them, unless nothing that was
+//! read has changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Context;
+use super::memory::{Remembered, Rendering};
+use super::resolve::Wanted;
+use crate::api::application::ApplicationSource;
+use crate::engine::operation::Revisions;
+use crate::engine::status::{Condition, ConditionKind};
+use crate::manifest::Manifest;
+use crate::render;
+use crate::source::git::{Commit, Freshness, Repository};
+use crate::source::tree::Tree;
+
+/// What an application's sources rendered to.
+pub(super) struct Fetched {
+    pub(super) revisions: Revisions,
+    pub(super) manifests: Vec<Manifest>,
+    pub(super) source_types: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// How sure the caller must be that revisions are current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// What was resolved within the poll interval will do.
+    Recent,
+    /// Git is asked now.
+    Now,
+    /// Git is asked now and everything is rendered anew.
+    Anew,
+}
+
+/// Renders all sources. The error is a condition of the application.
+pub(super) async fn fetch(
+    context: &Context,
+    memory: &mut Remembered,
+    project: &str,
+    wanted: &Wanted,
+    demand: Demand,
+) -> Result<Fetched, Condition> {
+    if demand == Demand::Anew {
+        memory.rendered.clear();
+    }
+    let mut renderings = Vec::with_capacity(wanted.0.len());
+    for (index, source) in wanted.0.iter().enumerate() {
+        let rendering = one(context, memory, project, source, demand).await.map_err(|message| {
+            let which = if wanted.0.len() > 1 { format!("source {} of {}: ", index + 1, wanted.0.len()) } else { String::new() };
+            Condition {
+                kind: ConditionKind::ComparisonError,
+                message: format!("Failed to load target state: {which}{message}"),
+            }
+        })?;
+        renderings.push(rendering);
+    }
+    let fetched = Fetched {
+        revisions: Revisions(renderings.iter().map(|rendering| rendering.commit.clone()).collect()),
+        manifests: renderings.iter().flat_map(|rendering| parse(&rendering.manifests)).collect(),
+        source_types: renderings.iter().map(|rendering| rendering.source_type.clone()).collect(),
+        warnings: renderings.iter().flat_map(|rendering| rendering.warnings.clone()).collect(),
+    };
+    remember(memory, renderings);
+    Ok(fetched)
+}
+
+fn parse(manifests: &[Box<str>]) -> Vec<Manifest> {
+    let parse = |json: &str| serde_json::from_str(json).ok().and_then(|value| Manifest::new(value).ok());
+    manifests.iter().filter_map(|json| parse(json)).collect()
+}
+
+/// Keeps the newest renderings: those of the spec and, while one runs, those of an operation.
+fn remember(memory: &mut Remembered, renderings: Vec<Rendering>) {
+    let limit = 2 * renderings.len().max(1);
+    for rendering in renderings {
+        memory.rendered.retain(|known| known.source != rendering.source);
+        memory.rendered.push(rendering);
+    }
+    let surplus = memory.rendered.len().saturating_sub(limit);
+    memory.rendered.drain(..surplus);
+}
+
+async fn one(
+    context: &Context,
+    memory: &Remembered,
+    project: &str,
+    source: &ApplicationSource,
+    demand: Demand,
+) -> Result<Rendering, String> {
+    render::supported(source).map_err(|error| error.to_string())?;
+    let git = &context.parts.git;
+    let credentials = context.parts.store.repository_credentials(project, &source.repo_url).await;
+    let credentials = credentials.map_err(|error| error.to_string())?;
+    let repository = Repository { url: source.repo_url.clone(), credentials: credentials.map(Into::into) };
+    let revision = source.target_revision.as_deref().unwrap_or_default();
+    let commit = git.resolve(&repository, revision, freshness(context, demand)).await;
+    let commit = commit.map_err(|error| error.to_string())?;
+    let known = memory.rendered.iter().find(|known| known.source == *source);
+    if let Some(known) = known.filter(|known| known.commit == commit.sha) {
+        return Ok(known.clone());
+    }
+    let tree = git.tree(&repository, &commit).await.map_err(|error| error.to_string())?;
+    match known.filter(|known| holds(known, &tree)) {
+        Some(known) => Ok(Rendering { commit: commit.sha, ..known.clone() }),
+        None => render_tree(source.clone(), tree, commit).await,
+    }
+}
+
+fn freshness(context: &Context, demand: Demand) -> Freshness {
+    match demand {
+        // A little less than the interval, so that a pass that was queued for it does ask.
+        Demand::Recent => Freshness::AtMost(context.parts.settings.poll_interval.mul_f64(0.9).max(Duration::from_millis(1))),
+        Demand::Now | Demand::Anew => Freshness::Now,
+    }
+}
+
+/// Says whether everything that was read is the same in `tree`.
+fn holds(known: &Rendering, tree: &Tree) -> bool {
+    !known.read.is_empty()
+        && known.read.iter().all(|(path, id)| {
+            tree.entry(path).ok().flatten().is_some_and(|entry| entry.id == *id)
+        })
+}
+
+/// Rendering is work for a processor, not for the async threads.
+async fn render_tree(source: ApplicationSource, tree: Tree, commit: Commit) -> Result<Rendering, String> {
+    let work = move || {
+        let rendered = render::render(&render::Request { tree: &tree, source: &source })?;
+        let manifests: Arc<[Box<str>]> =
+            rendered.manifests.into_iter().map(|manifest| manifest.into_value().to_string().into()).collect();
+        Ok::<_, render::Error>(Rendering {
+            source,
+            commit: commit.sha,
+            read: rendered.read,
+            manifests,
+            source_type: rendered.source_type.as_str().to_owned(),
+            warnings: rendered.warnings,
+        })
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(rendered) => rendered.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("rendering broke off: {panic}")),
+    }
+}
