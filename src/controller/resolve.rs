@@ -65,7 +65,7 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
         .into_iter()
         .filter(|source| !policy::permits_source(&project.spec, &source.repo_url))
         .map(|source| {
-            let repository = crate::source::redact(&source.repo_url);
+            let repository = crate::source::git::redact(&source.repo_url);
             format!("application repo {repository} is not permitted in project '{}'", subject.project)
         })
         .collect();
