@@ -134,7 +134,7 @@ impl Pipeline {
                 Body::from(limits::read(&parts.headers, body).await?)
             };
             let request = Request::from_parts(parts, body);
-            Ok(self.resources.clone().oneshot(request).await.into_response())
+            Ok::<_, Failure>(self.resources.clone().oneshot(request).await.into_response())
         };
         let response = tokio::time::timeout(time, answer)
             .await

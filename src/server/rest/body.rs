@@ -67,13 +67,15 @@ pub(super) async fn deletion(headers: &mut HeaderMap, query: &str, body: Body) -
     Ok(changed.map_or(options, Into::into))
 }
 
-/// Reads a body in JSON or YAML, which may be absent.
+/// Reads a body in JSON or YAML, which may be absent. Without a content type the body says itself
+/// which of the two it is.
 pub(in crate::server) async fn read_json(headers: &mut HeaderMap, body: Body) -> Result<Bytes, Failure> {
     let body = collect(body).await?;
     match media_type(headers) {
         _ if is_blank(&body) => Ok(body),
-        "" | JSON => Ok(body),
-        "application/yaml" | "text/yaml" | "application/x-yaml" => {
+        JSON => Ok(body),
+        "" if is_json(&body) => Ok(body),
+        "" | "application/yaml" | "text/yaml" | "application/x-yaml" => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             from_yaml(&body)
         }
