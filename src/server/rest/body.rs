@@ -13,6 +13,8 @@ const JSON: &str = "application/json";
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
+/// What `curl --data` says of a body unless it is told otherwise.
+const UNSAID: &str = "application/x-www-form-urlencoded";
 const PATCHES: &str =
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 
@@ -74,8 +76,11 @@ pub(in crate::server) async fn read_json(headers: &mut HeaderMap, body: Body) ->
     match media_type(headers) {
         _ if is_blank(&body) => Ok(body),
         JSON => Ok(body),
-        "" if is_json(&body) => Ok(body),
-        "" | "application/yaml" | "text/yaml" | "application/x-yaml" => {
+        "" | UNSAID if is_json(&body) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            Ok(body)
+        }
+        "" | UNSAID | "application/yaml" | "text/yaml" | "application/x-yaml" => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             from_yaml(&body)
         }

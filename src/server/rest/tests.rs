@@ -443,6 +443,10 @@ async fn a_second_operation_waits_for_the_first() {
     .await;
     check(|_| (), "{\"manifests\":[]}", 400, "unknown field `manifests`").await;
     check(|_| (), "prune: true", 204, "").await;
+    let house = House::new(&[], |_| (200, stored_tide()));
+    let curl = [("content-type", "application/x-www-form-urlencoded")];
+    let (code, _) = house.ask(Method::POST, &format!("{SERVED}/tide/sync"), &curl, "{\"prune\":true}").await;
+    assert_eq!(code, StatusCode::CREATED, "curl says nothing true of its body");
 }
 
 #[tokio::test]
