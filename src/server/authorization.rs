@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 use super::authentication::{MASTERS, User};
 use super::cache::Cache;
 use super::failure::{Failure, Subject};
-use super::request::{GROUP, RequestInfo, Resource, Subresource, VERSION, Verb};
+use super::request::{RequestInfo, Resource, Subresource, Verb};
+use crate::api::names::{GROUP, VERSION};
 
 const ANSWER_TTL: Duration = Duration::from_secs(10);
 const ANSWER_COUNT: usize = 8192;

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Clock;
 use super::health::{Flag, Health};
 use super::tls::Serving;
+use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET, SYSTEM_NAMESPACE};
 use material::{Material, Next};
 
 const FIELD_MANAGER: &str = "gitopsd";
@@ -46,17 +47,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            namespace: "gitops-system".into(),
-            secret: "gitopsd-serving-cert".into(),
-            api_service: "v1.gitops".into(),
-            names: [
-                "gitops.gitops-system.svc",
-                "gitops.gitops-system.svc.cluster.local",
-                "localhost",
-                "127.0.0.1",
-            ]
-            .map(String::from)
-            .into(),
+            namespace: SYSTEM_NAMESPACE.into(),
+            secret: SERVING_CERT_SECRET.into(),
+            api_service: API_SERVICE.into(),
+            names: vec![
+                format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc"),
+                format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc.cluster.local"),
+                "localhost".into(),
+                "127.0.0.1".into(),
+            ],
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::failure::Failure;
-use super::request::{GROUP, Resource, Subresource, VERSION, Verb};
+use super::request::{Resource, Subresource, Verb};
+use crate::api::names::{self, CATEGORY, GROUP, VERSION};
 
 const JSON: &str = "application/json";
 const AGGREGATED_V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -130,15 +131,15 @@ fn is_namespaced(resource: Resource) -> bool {
 
 fn singular(resource: Resource) -> &'static str {
     match resource {
-        Resource::Applications => "application",
-        Resource::Projects => "project",
+        Resource::Applications => names::APPLICATION_SINGULAR,
+        Resource::Projects => names::PROJECT_SINGULAR,
     }
 }
 
 fn short_name(resource: Resource) -> &'static str {
     match resource {
-        Resource::Applications => "gapp",
-        Resource::Projects => "gproj",
+        Resource::Applications => names::APPLICATION_SHORT,
+        Resource::Projects => names::PROJECT_SHORT,
     }
 }
 
@@ -189,7 +190,7 @@ fn aggregated(version: &str) -> Value {
                 "singularResource": singular(resource),
                 "verbs": words(&VERBS),
                 "shortNames": [short_name(resource)],
-                "categories": [GROUP],
+                "categories": [CATEGORY],
                 "subresources": subresources,
             })
         })
@@ -224,7 +225,7 @@ fn listed(resource: Resource) -> Vec<Value> {
         "kind": resource.kind(),
         "verbs": words(&VERBS),
         "shortNames": [short_name(resource)],
-        "categories": [GROUP],
+        "categories": [CATEGORY],
     })];
     for &subresource in Subresource::of(resource) {
         let (group, version, kind) = kind(resource, subresource);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::failure::Failure;
-use super::request::{GROUP, VERSION};
+use crate::api::names::{GROUP, VERSION};
 
 const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
