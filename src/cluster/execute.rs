@@ -49,9 +49,13 @@ impl Executor {
     /// Carries out steps that do not depend on each other; the outcomes are in the order of the steps.
     pub async fn execute(&self, account: &ServiceAccount, steps: &[Step]) -> Vec<Outcome> {
         let actor = &self.actor(account);
-        let outcomes = stream::iter(steps)
-            .map(|step| async { Outcome { key: step.key.clone(), result: self.step(actor, step).await } });
-        outcomes.buffered(AT_ONCE).collect().await
+        // Collected first: as a lazy stream its closure would not be general enough to be sent.
+        let outcomes: Vec<_> = steps.iter().map(|step| self.outcome(actor, step)).collect();
+        stream::iter(outcomes).buffered(AT_ONCE).collect().await
+    }
+
+    async fn outcome(&self, actor: &Actor<'_>, step: &Step) -> Outcome {
+        Outcome { key: step.key.clone(), result: self.step(actor, step).await }
     }
 
     /// Returns what the object would become if it was applied; nothing is written.

@@ -355,13 +355,17 @@ impl Sink for Keeper {
     }
 
     fn trouble(&self, refusal: &Refusal) {
-        let known = matches!(
-            self.store.states.borrow().get(&self.kind()),
-            Some(State::Ready | State::Failing { known: true, .. })
-        );
+        let before = self.store.states.borrow().get(&self.kind()).cloned();
+        let known = matches!(before, Some(State::Ready | State::Failing { known: true, .. }));
+        let cause = refusal.to_string();
+        // Said once, and not for what passes by itself: a new kind is "initializing" for a moment.
+        if refusal.code() == 429 || matches!(before, Some(State::Failing { .. })) {
+            tracing::debug!(kind = %self.gvk, cause, "following objects is still interrupted");
+        } else {
+            tracing::warn!(kind = %self.gvk, cause, "following objects is interrupted");
+        }
         let lasting = matches!(refusal.code(), 401 | 403);
-        tracing::warn!(kind = %self.gvk, cause = %refusal, "following objects is interrupted");
-        self.store.set(&self.kind(), State::Failing { cause: refusal.to_string(), known, lasting });
+        self.store.set(&self.kind(), State::Failing { cause, known, lasting });
     }
 }
 

@@ -1,7 +1,7 @@
 //! One exchange with an API server: paths, status codes and bodies as bytes. kube's typed `Api` hides
 //! the status code (201 or 200) and does not guard paths against names that come from Git.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::core::Status;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// kube-apiserver gives up a request after 60 s; what takes longer is lost.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -83,7 +84,9 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    // rustls adds an address of its manual.
+    text.split(": https://").next().unwrap_or_default().to_owned()
 }
 
 /// Sends `request` and reads the whole answer. Codes from 400 on are refusals.
@@ -146,16 +149,11 @@ pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
     parts.join("&")
 }
 
+/// What stays as it is in paths and queries.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            write!(escaped, "%{byte:02X}").expect("writing to a string does not fail");
-        }
-    }
-    escaped
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 #[cfg(test)]

@@ -103,7 +103,8 @@ impl Rule {
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, Error> {
-    let glob = Glob::new(text).map_err(|error| Error::Glob { glob: text.into(), reason: error.kind().to_string() })?;
+    let glob = Glob::new(text)
+        .map_err(|error| Error::Glob { glob: text.into(), reason: error.kind().to_string() })?;
     Ok(glob.compile_matcher())
 }
 
@@ -121,7 +122,7 @@ fn expression(text: &str) -> Result<jq::Expression, Error> {
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
     rules: Vec<Arc<Rule>>,
-    /// Whether the object may be a ClusterRole whose rules a controller gathers from others.
+    /// Whether the object may be a `ClusterRole` whose rules a controller gathers from others.
     aggregated: bool,
 }
 

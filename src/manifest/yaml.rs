@@ -24,6 +24,8 @@ pub struct Document {
     pub line: usize,
     /// Its content; never null, because empty documents are passed over.
     pub value: Value,
+    /// Roughly how many bytes of memory the content takes, aliases expanded.
+    pub memory: usize,
 }
 
 /// Why a text cannot be read, and where.

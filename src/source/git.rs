@@ -32,6 +32,7 @@ use self::remote::Remote;
 use super::tree::Tree;
 
 pub use self::error::Error;
+pub use self::url::redact;
 pub use self::remote::{Credentials, Repository, Trust};
 
 /// How Git is used.
@@ -133,12 +134,13 @@ impl Git {
         revision: &str,
         freshness: Freshness,
     ) -> Result<Commit, Error> {
+        let asked = Instant::now();
         let remote = self.remote(repository).await?;
         let name = match Revision::parse(revision)? {
             Revision::Commit(sha) => return Ok(Commit { sha }),
             Revision::Name(name) => name,
         };
-        let listing = self.listing(&remote, freshness).await?;
+        let listing = self.listing(&remote, asked, freshness).await?;
         if let Some(sha) = listing.find(name) {
             return Ok(Commit { sha: sha.into() });
         }
@@ -158,7 +160,7 @@ impl Git {
     pub async fn tree(&self, repository: &Repository, commit: &Commit) -> Result<Tree, Error> {
         let remote = self.remote(repository).await?;
         if !self.slot(&remote).was_admitted() {
-            self.listing(&remote, Freshness::AtMost(Duration::MAX)).await?;
+            self.listing(&remote, Instant::now(), Freshness::AtMost(Duration::MAX)).await?;
         }
         let mirror = self.mirror(&remote);
         if let Some(tree) = look_up(&mirror, commit).await {
@@ -296,9 +298,14 @@ impl Git {
         }
     }
 
-    /// Returns the refs of the remote. Callers at the same time share one question.
-    async fn listing(&self, remote: &Remote, freshness: Freshness) -> Result<Arc<Listing>, Error> {
-        let asked = Instant::now();
+    /// Returns the refs of the remote to a caller who asked at `asked`. Callers at the same time share
+    /// one question.
+    async fn listing(
+        &self,
+        remote: &Remote,
+        asked: Instant,
+        freshness: Freshness,
+    ) -> Result<Arc<Listing>, Error> {
         let slot = self.slot(remote);
         if let Some(answer) = slot.usable(asked, freshness) {
             return answer;

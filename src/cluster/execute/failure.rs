@@ -55,7 +55,11 @@ impl Attempt<'_> {
 
     fn message(&self, status: &Status) -> String {
         if lacks_right(status) {
-            return self.missing_right();
+            return if status.message.contains("cannot impersonate") {
+                self.missing_impersonation()
+            } else {
+                self.missing_right()
+            };
         }
         if let Some(namespace) = missing_namespace(status) {
             return format!(
@@ -80,6 +84,13 @@ impl Attempt<'_> {
         let untyped = message.starts_with(MISTYPED[0]).then(|| message.split_once("): ")).flatten();
         let unread = message.split_once(MISTYPED[1]).and_then(|(_, rest)| rest.split_once(": "));
         refused.or(untyped).or(unread).map_or(message, |(_, rest)| rest).trim()
+    }
+
+    fn missing_impersonation(&self) -> String {
+        let name = self.account.map(ServiceAccount::name).unwrap_or_default();
+        format!(
+            "gitopsd itself may not act as service account {name:?}; its ClusterRole has to allow impersonate on serviceaccounts"
+        )
     }
 
     fn missing_right(&self) -> String {
@@ -155,6 +166,9 @@ fn redacted(status: &Status) -> String {
     if !fields.is_empty() {
         return format!("the API server refused these fields: {}", fields.join(", "));
     }
+    if let Some(field) = undeclared(&status.message) {
+        return format!("{field}: field not declared in schema");
+    }
     if status.message.contains("illegal base64 data") {
         return "a value under data is not base64; write plain text under stringData instead".into();
     }
@@ -163,6 +177,13 @@ fn redacted(status: &Status) -> String {
         "the API server answered {} {word}; its text is withheld, as it can quote the Secret",
         status.code
     )
+}
+
+/// Returns the path of a field that the schema does not have, if the message says nothing else.
+fn undeclared(message: &str) -> Option<&str> {
+    let (_, field) = message.strip_suffix(": field not declared in schema")?.split_once("): ")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    field.chars().all(plain).then_some(field)
 }
 
 #[cfg(test)]
@@ -214,6 +235,15 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_right_of_our_own_is_not_blamed_on_the_account() {
+        let status = json!({"code": 403, "reason": "Forbidden", "message": "serviceaccounts \"picker\" is forbidden: \
+            User \"gitopsd\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"orchard\""});
+        let text = "gitopsd itself may not act as service account \"picker\"; its ClusterRole has to allow \
+                    impersonate on serviceaccounts";
+        check("Basket", status, Reason::Forbidden, text);
+    }
+
+    #[test]
     fn other_prohibitions_keep_their_own_words() {
         let status = json!({"code": 403, "reason": "Forbidden",
             "message": "baskets \"plums\" is forbidden: exceeded quota: few-baskets"});
@@ -249,6 +279,9 @@ mod tests {
         let status = json!({"code": 500, "message": "failed to create typed patch object: .data: expected map, got hunter2"});
         let text = "the API server answered 500 failure; its text is withheld, as it can quote the Secret";
         check("Secret", status, Reason::Invalid, text);
+        let status = json!({"code": 500, "message": "failed to create typed patch object (east/plums; /v1, \
+            Kind=Secret): .dataa: field not declared in schema"});
+        check("Secret", status, Reason::Invalid, ".dataa: field not declared in schema");
         let status = json!({"code": 500, "message": "failed to convert new object (east/plums; /v1, Kind=Secret) to \
             proper version: unable to convert unstructured object to /v1, Kind=Secret: error decoding from json: \
             illegal base64 data at input byte 3"});

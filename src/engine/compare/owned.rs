@@ -6,6 +6,7 @@
 //! members; empty maps, nulls and scalars are leaves; empty lists are recorded only where they are atomic.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 
 use super::builtin::Kind;
 use super::document::Document;
-use super::fields::{Fields, has_key, may_have_key};
+use super::fields::Fields;
+use super::items::{Slot, Unclaimed, excused};
 use super::{push_field, quantity};
 use crate::engine::ignore::Ignore;
 use crate::engine::ignore::places::Places;
@@ -26,8 +28,15 @@ pub(super) struct Unclear;
 
 /// Fields of `metadata` that are not recorded, whatever is applied.
 const UNRECORDED: &[&str] = &[
-    "name", "namespace", "generateName", "creationTimestamp", "uid", "resourceVersion", "generation",
-    "managedFields", "selfLink",
+    "name",
+    "namespace",
+    "generateName",
+    "creationTimestamp",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "managedFields",
+    "selfLink",
 ];
 
 /// Compares; the paths are those of owned fields that are no longer desired. They are the only difference.
@@ -39,8 +48,13 @@ pub(super) fn compare(desired: &Manifest, live: &Live, ignore: &Ignore) -> Resul
     let document = Document::of(live).ok_or(Unclear)?;
     let mut owned = document.ours(&gvk.api_version()).ok_or(Unclear)?;
     let kind = Kind::of(&gvk);
-    let target = if kind.is_secret() { as_stored(desired.value(), &mut owned) } else { Cow::Borrowed(desired.value()) };
-    let wanted = |name: &str| !ignore.is_empty() || target.get(name).is_some() || owned.fields.contains_key(name);
+    let target = if kind.is_secret() {
+        as_stored(desired.value(), &mut owned)
+    } else {
+        Cow::Borrowed(desired.value())
+    };
+    let wanted =
+        |name: &str| !ignore.is_empty() || target.get(name).is_some() || owned.fields.contains_key(name);
     let current = document.value(wanted).ok_or(Unclear)?;
 
     let ignored = document.of_managers(&ignore.managers());
@@ -57,8 +71,11 @@ pub(super) fn compare(desired: &Manifest, live: &Live, ignore: &Ignore) -> Resul
 }
 
 /// Writes a Secret's `stringData` as the `data` that the server makes of it, in the object and in the record.
+/// What is recorded but no longer desired stays where it is: the server does not remove its `data`.
 fn as_stored<'a>(desired: &'a Value, owned: &mut Fields) -> Cow<'a, Value> {
-    let Some(texts) = desired.get("stringData").and_then(Value::as_object) else { return Cow::Borrowed(desired) };
+    let Some(texts) = desired.get("stringData").and_then(Value::as_object) else {
+        return Cow::Borrowed(desired);
+    };
     let mut stored = desired.clone();
     let object = stored.as_object_mut().expect("a manifest is an object");
     object.shift_remove("stringData");
@@ -70,7 +87,13 @@ fn as_stored<'a>(desired: &'a Value, owned: &mut Fields) -> Cow<'a, Value> {
         }
     }
     if let Some(recorded) = owned.fields.remove("stringData") {
-        owned.fields.entry("data".into()).or_default().fields.extend(recorded.fields);
+        let (wanted, rest): (HashMap<_, _>, _) =
+            recorded.fields.into_iter().partition(|(name, _)| texts.contains_key(name));
+        let rest = Fields { fields: rest, ..Fields::default() };
+        if !rest.is_leaf() {
+            owned.fields.insert("stringData".into(), rest);
+        }
+        owned.fields.entry("data".into()).or_default().fields.extend(wanted);
     }
     Cow::Owned(stored)
 }
@@ -130,21 +153,36 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn map(&mut self, owned: &'a Fields, members: &'a Map<String, Value>, here: Here<'a>) -> Result<(), Unclear> {
+    fn map(
+        &mut self,
+        owned: &'a Fields,
+        members: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> Result<(), Unclear> {
         if owned.indexed || !owned.keyed.is_empty() || !owned.values.is_empty() {
             return Err(Unclear);
         }
+        self.members(Some(owned), members, here)?;
+        for (name, owned) in owned.fields.iter().filter(|(name, _)| !members.contains_key(*name)) {
+            self.undesired(name, owned, here.field(name, &Value::Null))?;
+        }
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        owned: Option<&'a Fields>,
+        members: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> Result<(), Unclear> {
         for (name, value) in members {
-            let owned = owned.fields.get(name);
-            if self.is_unrecorded(name, value) && owned.is_none() {
+            let owned = owned.and_then(|owned| owned.fields.get(name));
+            if owned.is_none() && self.is_unrecorded(name, value) {
                 continue;
             }
             self.path.push(name);
             self.same(owned, here.field(name, value))?;
             self.path.pop();
-        }
-        for (name, owned) in owned.fields.iter().filter(|(name, _)| !members.contains_key(*name)) {
-            self.undesired(name, owned, here.field(name, &Value::Null))?;
         }
         Ok(())
     }
@@ -186,12 +224,7 @@ impl<'a> Walk<'a> {
                 let empty = absent || here.live == Some(here.desired);
                 if empty && self.kind.builtin { Ok(()) } else { Err(Unclear) }
             }
-            Value::Object(members) if !members.is_empty() => {
-                for (name, value) in members {
-                    self.same(None, here.field(name, value))?;
-                }
-                Ok(())
-            }
+            Value::Object(members) if !members.is_empty() => self.members(None, members, here),
             Value::Array(items) => {
                 let hidden = |index| here.hidden_desired.and_then(|places| places.item(index));
                 let all = (0..items.len()).all(|index| hidden(index).is_some_and(Places::is_whole));
@@ -225,7 +258,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn equal_maps(&mut self, desired: &'a Map<String, Value>, live: &'a Map<String, Value>, here: Here<'a>) -> bool {
+    fn equal_maps(
+        &mut self,
+        desired: &'a Map<String, Value>,
+        live: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> bool {
         let added = |(name, value): (&String, &Value)| {
             let hidden = here.hidden_live.and_then(|places| places.field(name)).is_some_and(Places::is_whole);
             desired.contains_key(name) || hidden || self.kind.is_default(name, value)
@@ -245,14 +283,16 @@ impl<'a> Walk<'a> {
 
     fn equal_lists(&mut self, desired: &'a [Value], live: &'a [Value], here: Here<'a>) -> bool {
         let shown = |items: &'a [Value], hidden: Option<&'a Places>| {
-            let whole = move |index| hidden.and_then(|places| places.item(index)).is_some_and(Places::is_whole);
+            let whole =
+                move |index| hidden.and_then(|places| places.item(index)).is_some_and(Places::is_whole);
             items.iter().enumerate().filter(move |(index, _)| !whole(*index)).collect::<Vec<_>>()
         };
         let (desired, live) = (shown(desired, here.hidden_desired), shown(live, here.hidden_live));
         desired.len() == live.len()
-            && desired.into_iter().zip(live).all(|((index, item), live)| {
-                self.equal(here.item(index, item, Some(live)), live.1)
-            })
+            && desired
+                .into_iter()
+                .zip(live)
+                .all(|((index, item), live)| self.equal(here.item(index, item, Some(live)), live.1))
     }
 
     /// A list whose items are owned one by one. Applying puts our items in our order, so their order counts.
@@ -261,10 +301,10 @@ impl<'a> Walk<'a> {
             return Err(Unclear);
         }
         let live = here.live.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let mut claimed = Claimed { keyed: vec![false; owned.keyed.len()], values: vec![false; owned.values.len()] };
+        let mut unclaimed = Unclaimed::of(owned);
         let mut last = None;
         for (index, item) in items.iter().enumerate() {
-            let Some(slot) = claimed.claim(owned, item) else {
+            let Some(slot) = unclaimed.claim(item) else {
                 if here.item(index, item, None).is_ignored() { continue } else { return Err(Unclear) }
             };
             let position = live.iter().position(|live| slot.is(live));
@@ -280,84 +320,6 @@ impl<'a> Walk<'a> {
                 self.same(Some(fields), here)?;
             }
         }
-        let left = claimed.left(owned);
-        let excused = left.into_iter().all(|slot| slot.excused(live, here.hidden_live));
-        if excused { Ok(()) } else { Err(Unclear) }
+        if unclaimed.are_excused(live, here.hidden_live) { Ok(()) } else { Err(Unclear) }
     }
-}
-
-/// An owned item of a list.
-#[derive(Clone, Copy)]
-enum Slot<'a> {
-    Keyed(&'a Map<String, Value>, &'a Fields),
-    Value(&'a Value),
-}
-
-impl Slot<'_> {
-    fn is(self, item: &Value) -> bool {
-        match self {
-            Self::Keyed(key, _) => has_key(item, key),
-            Self::Value(value) => item == value,
-        }
-    }
-
-    /// Says whether not desiring the item is fine because what we own of it is ignored.
-    fn excused(self, live: &[Value], hidden: Option<&Places>) -> bool {
-        let Some(index) = live.iter().position(|item| self.is(item)) else { return false };
-        let hidden = hidden.and_then(|places| places.item(index));
-        match self {
-            Self::Keyed(_, fields) => excused(fields, Some(&live[index]), hidden),
-            Self::Value(_) => hidden.is_some_and(Places::is_whole),
-        }
-    }
-}
-
-/// Which owned items of a list have found their desired item.
-struct Claimed {
-    keyed: Vec<bool>,
-    values: Vec<bool>,
-}
-
-impl Claimed {
-    /// Finds the owned item that a desired item is, once.
-    fn claim<'a>(&mut self, owned: &'a Fields, item: &Value) -> Option<Slot<'a>> {
-        if let Some(index) = (0..owned.values.len()).find(|&index| owned.values[index] == *item) {
-            return take(&mut self.values, index).then(|| Slot::Value(&owned.values[index]));
-        }
-        let fits = |&index: &usize| !self.keyed[index] && may_have_key(item, &owned.keyed[index].0);
-        let candidates: Vec<usize> = (0..owned.keyed.len()).filter(fits).collect();
-        let index = match candidates[..] {
-            [index] => index,
-            // The one key of built-in kinds with a default that commonly is left out.
-            _ => candidates.into_iter().find(|&index| owned.keyed[index].0.get("protocol").is_some_and(|p| p == "TCP"))?,
-        };
-        let (key, fields) = &owned.keyed[index];
-        take(&mut self.keyed, index).then_some(Slot::Keyed(key, fields))
-    }
-
-    /// Returns the owned items that nothing desires.
-    fn left<'a>(&self, owned: &'a Fields) -> Vec<Slot<'a>> {
-        let keyed = owned.keyed.iter().zip(&self.keyed).filter(|(_, claimed)| !**claimed);
-        let values = owned.values.iter().zip(&self.values).filter(|(_, claimed)| !**claimed);
-        let keyed = keyed.map(|((key, fields), _)| Slot::Keyed(key, fields));
-        keyed.chain(values.map(|(value, _)| Slot::Value(value))).collect()
-    }
-}
-
-fn take(claimed: &mut [bool], index: usize) -> bool {
-    !std::mem::replace(&mut claimed[index], true)
-}
-
-/// Says whether everything that is owned here is ignored.
-fn excused(owned: &Fields, live: Option<&Value>, hidden: Option<&Places>) -> bool {
-    let (Some(hidden), Some(live)) = (hidden, live) else { return false };
-    if hidden.is_whole() {
-        return true;
-    }
-    let items = live.as_array().map_or(&[][..], Vec::as_slice);
-    !owned.is_leaf()
-        && !owned.indexed
-        && owned.fields.iter().all(|(name, owned)| excused(owned, live.get(name), hidden.field(name)))
-        && owned.keyed.iter().all(|(key, fields)| Slot::Keyed(key, fields).excused(items, Some(hidden)))
-        && owned.values.iter().all(|value| Slot::Value(value).excused(items, Some(hidden)))
 }

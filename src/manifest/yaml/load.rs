@@ -13,7 +13,7 @@ use super::{Document, Error, text};
 
 /// Values nested deeper than this are refused: live objects are read with a limit of 128.
 const DEPTH: usize = 100;
-/// How many bytes of values the anchors and aliases of one document may copy.
+/// How many bytes of values the anchors and aliases of one text may copy.
 const COPIED: usize = 64 << 20;
 /// What a value takes in memory beside its text, roughly.
 const OVERHEAD: usize = 64;
@@ -32,6 +32,8 @@ pub struct Documents<'a> {
     parser: Parser<Chain<&'a [u8], &'static [u8]>>,
     /// Where the last event began.
     mark: Mark,
+    /// Bytes that anchors and aliases copied.
+    copied: usize,
     finished: bool,
 }
 
@@ -42,20 +44,23 @@ impl<'a> Documents<'a> {
         // The parser cannot bear a block scalar that ends without a line break.
         let end: &[u8] = if ends_with_break(text) { b"" } else { b"\n" };
         parser.set_input(text.as_bytes().chain(end));
-        Self { text, parser, mark: Mark::default(), finished: false }
+        Self { text, parser, mark: Mark::default(), copied: 0, finished: false }
     }
 
     /// Reads on to the end of the next document that is not empty.
     fn document(&mut self) -> Result<Option<Document>, Error> {
-        let mut builder = Builder::default();
+        let mut builder = Builder::after(self.copied);
         loop {
             let event = self.event()?;
             match event.data {
                 EventData::StreamEnd => return Ok(None),
-                EventData::DocumentEnd { .. } => match std::mem::take(&mut builder).root {
-                    Some((line, value)) if !value.is_null() => return Ok(Some(Document { line, value })),
-                    _ => {}
-                },
+                EventData::DocumentEnd { .. } => {
+                    self.copied = builder.copied;
+                    match std::mem::replace(&mut builder, Builder::after(self.copied)).root {
+                        Some(document) if !document.value.is_null() => return Ok(Some(document)),
+                        _ => {}
+                    }
+                }
                 data => {
                     builder.take(data, event.start_mark).map_err(|message| at(event.start_mark, message))?
                 }
@@ -218,7 +223,7 @@ enum Container {
 /// Builds one document.
 #[derive(Debug, Default)]
 struct Builder {
-    root: Option<(usize, Value)>,
+    root: Option<Document>,
     frames: Vec<Frame>,
     anchors: HashMap<String, Anchored>,
     first_line: Option<usize>,
@@ -228,6 +233,11 @@ struct Builder {
 }
 
 impl Builder {
+    /// `copied` is what earlier documents of the text copied.
+    fn after(copied: usize) -> Self {
+        Self { copied, ..Self::default() }
+    }
+
     fn take(&mut self, event: EventData, mark: Mark) -> Result<(), String> {
         let is_content = !matches!(event, EventData::StreamStart { .. } | EventData::DocumentStart { .. });
         if is_content {
@@ -322,7 +332,7 @@ impl Builder {
     fn place(&mut self, node: Node, weight: Weight) -> Result<(), String> {
         let Some(frame) = self.frames.last_mut() else {
             let line = self.first_line.unwrap_or(1);
-            self.root = Some((line, node.into_value()?));
+            self.root = Some(Document { line, value: node.into_value()?, memory: weight.bytes });
             return Ok(());
         };
         frame.weight.add(weight);
