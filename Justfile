@@ -35,7 +35,7 @@ lint:
 
 # write crds/ anew after a change of the API's types
 crds:
-    cargo run --quiet -- crds --out crds
+    cargo run --quiet -- crds
 
 # all that a change must pass
 ci:

@@ -7,6 +7,7 @@
 pub mod application;
 pub mod crd;
 pub mod names;
+pub mod openapi;
 pub mod policy;
 pub mod project;
 pub mod requests;

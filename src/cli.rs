@@ -1,7 +1,66 @@
 //! Subcommands of `gitopsd`.
 
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::api::crd;
+use crate::app;
+use crate::config::Serve;
+
+/// GitOps as a native part of Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "gitopsd", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve gitops/v1 and keep the cluster equal to Git
+    Serve(Box<Serve>),
+    /// Write the CustomResourceDefinitions that store Applications and Projects
+    Crds {
+        /// Folder to write them to
+        #[arg(long, value_name = "DIR", default_value = "crds")]
+        dir: PathBuf,
+    },
+}
+
 /// Runs the program and returns its exit code.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(config) => serve(*config),
+        Command::Crds { dir } => crds(&dir),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("gitopsd: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: Serve) -> Result<(), String> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| "cannot choose the cryptography to use: one is chosen already".to_owned())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
+    runtime.block_on(app::serve(config)).map_err(|error| error.to_string())
+}
+
+fn crds(dir: &Path) -> Result<(), String> {
+    let failed = |path: &Path, error: std::io::Error| format!("cannot write {}: {error}", path.display());
+    std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    for file in crd::files() {
+        let path = dir.join(&file.name);
+        std::fs::write(&path, &file.text).map_err(|error| failed(&path, error))?;
+        println!("{}", path.display());
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Flags of `gitopsd serve`, each also an environment variable. Nothing else reads the environment.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,19 @@ pub enum LogFormat {
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = crate::engine::operation::duration(text).and_then(|duration| Duration::try_from(duration).ok());
     parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| format!("'{text}' is not a duration like 90s or 2m"))
+}
+
+/// Returns the environment of the process, of which Git gets a part.
+pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+/// Returns the host's name, which in a cluster is the pod's.
+#[must_use]
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { format!("gitopsd-{}", std::process::id()) } else { name.to_owned() }
 }
 
 #[cfg(test)]

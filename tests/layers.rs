@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("source", &["api"]),
     ("render", &["api", "manifest"]),
     ("cluster", &["engine", "manifest"]),
-    ("store", &["api", "engine", "manifest"]),
+    ("store", &["api", "manifest"]),
     ("server", &["api", "manifest", "store"]),
     ("controller", &["api", "cluster", "engine", "manifest", "render", "source", "store"]),
     ("config", &["api", "engine"]),
@@ -21,8 +21,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Of some rooms only these modules may be imported, and by this room.
-const WORDS_ONLY: [(&str, &str, &[&str]); 2] =
-    [("cluster", "engine", &["live", "step"]), ("store", "engine", &["status"])];
+const WORDS_ONLY: [(&str, &str, &[&str]); 1] = [("cluster", "engine", &["live", "step"])];
 
 /// Rooms without I/O, and what would be a sign of it.
 const PURE: [&str; 4] = ["manifest", "api", "engine", "render"];

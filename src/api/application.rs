@@ -115,7 +115,7 @@ pub struct ApplicationSpec {
     /// How syncing happens. Without it nothing is applied until someone asks for a sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync_policy: Option<SyncPolicy>,
-    /// Fields that may differ from Git without the application being OutOfSync, such as
+    /// Fields that may differ from Git without the application being `OutOfSync`, such as
     /// `spec.replicas` of a Deployment that an autoscaler owns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_differences: Vec<ResourceIgnoreDifferences>,

@@ -65,7 +65,7 @@ fn applications(schemas: &schema::Definitions) -> Value {
             {"jsonPath": ".status.sync.status"},
         ],
     });
-    definition("Namespaced", &names, version, structural(schemas, names::APPLICATION))
+    definition("Namespaced", &names, version, &structural(schemas, names::APPLICATION))
 }
 
 fn projects(schemas: &schema::Definitions) -> Value {
@@ -84,10 +84,10 @@ fn projects(schemas: &schema::Definitions) -> Value {
             age(),
         ],
     });
-    definition("Cluster", &names, version, structural(schemas, names::PROJECT))
+    definition("Cluster", &names, version, &structural(schemas, names::PROJECT))
 }
 
-fn definition(scope: &str, names: &Value, mut version: Value, schema: Value) -> Value {
+fn definition(scope: &str, names: &Value, mut version: Value, schema: &Value) -> Value {
     version["name"] = names::VERSION.into();
     version["served"] = true.into();
     version["storage"] = true.into();

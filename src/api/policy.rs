@@ -94,14 +94,17 @@ pub fn permits_destination(project: &ProjectSpec, server: &str, name: &str, name
 }
 
 fn destination(item: &ProjectDestination, server: &str, name: &str, namespace: &str) -> Verdict {
-    let field = |pattern: &Option<String>, text: &str| {
-        let pattern = pattern.as_deref().unwrap_or_default();
-        Pattern::of(pattern).check(|pattern| hits(pattern, text, Star::CrossesSlash))
+    let field = |pattern: Option<&str>, text: &str| {
+        Pattern::of(pattern.unwrap_or_default()).check(|pattern| hits(pattern, text, Star::CrossesSlash))
     };
-    let of_server =
-        if server.is_empty() { absent(item.server.as_deref()) } else { field(&item.server, server) };
-    let of_name = if name.is_empty() { absent(item.name.as_deref()) } else { field(&item.name, name) };
-    let of_namespace = field(&item.namespace, namespace);
+    let of_server = if server.is_empty() {
+        absent(item.server.as_deref())
+    } else {
+        field(item.server.as_deref(), server)
+    };
+    let of_name =
+        if name.is_empty() { absent(item.name.as_deref()) } else { field(item.name.as_deref(), name) };
+    let of_namespace = field(item.namespace.as_deref(), namespace);
     let cluster = of_server == Verdict::Matched || of_name == Verdict::Matched;
     if cluster && of_namespace == Verdict::Matched {
         return Verdict::Matched;

@@ -30,7 +30,8 @@ pub struct SyncRequest {
     /// `SyncRequest`. Not needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Not used.
+    /// `uid` and `resourceVersion`, where written, must be those of the application: the sync is refused
+    /// if it has changed. Nothing else is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<ObjectMeta>,
     /// Revision to sync to instead of the source's `targetRevision`: branch, tag or commit.
@@ -111,7 +112,7 @@ pub struct RefreshRequest {
     /// `RefreshRequest`. Not needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Not used.
+    /// `uid` and `resourceVersion`, where written, must be those of the application. Nothing else is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<ObjectMeta>,
     /// How thorough the refresh is. Default `normal`.

@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::application::Application;
+use super::names;
 use super::project::Project;
 use super::requests::{RefreshRequest, SyncRequest};
 
@@ -44,8 +45,8 @@ pub fn definitions() -> Definitions {
         }
     }
     tidy::inline_scalars(&mut definitions);
-    for root in ["Application", "Project"] {
-        add_type_meta(&mut definitions[root]);
+    for kind in [names::APPLICATION, names::PROJECT] {
+        add_type_meta(&mut definitions[kind], kind);
     }
     definitions
 }
@@ -105,10 +106,10 @@ fn merge_reference(schema: &mut Value, target: Value) {
 }
 
 /// Adds the two fields that every object has and that the Rust types imply.
-fn add_type_meta(schema: &mut Value) {
+fn add_type_meta(schema: &mut Value, kind: &str) {
     let text = |description: &str| json!({"description": description, "type": "string"});
     schema["properties"]["apiVersion"] = text("Group and version of the API: `gitops/v1`.");
-    schema["properties"]["kind"] = text("Kind of the object, as in the heading above.");
+    schema["properties"]["kind"] = text(&format!("Kind of the object: `{kind}`."));
     schema["required"] = json!(["metadata", "spec"]);
 }
 
@@ -131,7 +132,9 @@ mod tests {
                 object.iter().for_each(|(key, value)| walk(&format!("{path}/{key}"), value));
             }
             if let Value::Array(items) = value {
-                items.iter().for_each(|value| walk(path, value));
+                for value in items {
+                    walk(path, value);
+                }
             }
         }
         definitions().iter().filter(|(name, _)| is_ours(name)).for_each(|(name, schema)| walk(name, schema));
@@ -143,6 +146,24 @@ mod tests {
             assert!(schema["description"].is_string(), "{name} has no description");
             for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
                 assert!(schema["description"].is_string(), "{name}.{field} has no description");
+            }
+        }
+    }
+
+    #[test]
+    fn no_field_repeats_the_first_sentence_of_its_type() {
+        // kubectl explain prints both, one below the other.
+        let sentence = |schema: &Value| {
+            let text = schema["description"].as_str().unwrap_or_default();
+            text.split(['.', ':']).next().unwrap_or_default().to_owned()
+        };
+        let definitions = definitions();
+        for (name, schema) in definitions.iter().filter(|(name, _)| is_ours(name)) {
+            for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+                let Some(target) = referenced(property).or_else(|| referenced(&property["items"])) else {
+                    continue;
+                };
+                assert_ne!(sentence(property), sentence(&definitions[target]), "{name}.{field}");
             }
         }
     }

@@ -12,8 +12,9 @@ use crate::engine::operation::Revisions;
 use crate::engine::status::{Condition, ConditionKind};
 use crate::manifest::Manifest;
 use crate::render;
-use crate::source::git::{Commit, Freshness, Repository};
+use crate::source::git::{Commit, Credentials, Freshness, Repository, Trust};
 use crate::source::tree::Tree;
+use crate::store::credentials::Credential;
 
 /// What an application's sources rendered to.
 pub(super) struct Fetched {
@@ -93,7 +94,7 @@ async fn one(
     let git = &context.parts.git;
     let credentials = context.parts.store.repository_credentials(project, &source.repo_url).await;
     let credentials = credentials.map_err(|error| error.to_string())?;
-    let repository = Repository { url: source.repo_url.clone(), credentials: credentials.map(Into::into) };
+    let repository = repository(&source.repo_url, credentials);
     let revision = source.target_revision.as_deref().unwrap_or_default();
     let commit = git.resolve(&repository, revision, freshness(context, demand)).await;
     let commit = commit.map_err(|error| error.to_string())?;
@@ -106,6 +107,21 @@ async fn one(
         Some(known) => Ok(Rendering { commit: commit.sha, ..known.clone() }),
         None => render_tree(source.clone(), tree, commit).await,
     }
+}
+
+fn repository(url: &str, credential: Option<Credential>) -> Repository {
+    let Some(credential) = credential else { return Repository::new(url) };
+    let Credential { username, password, bearer_token, ssh_private_key, insecure } = credential;
+    let credentials = match (ssh_private_key, bearer_token, password) {
+        (Some(key), ..) => Some(Credentials::SshKey(key)),
+        (None, Some(token), _) => Some(Credentials::Bearer(token)),
+        (None, None, Some(password)) => {
+            Some(Credentials::Password { username: username.unwrap_or_default(), password })
+        }
+        (None, None, None) => None,
+    };
+    let trust = Trust { insecure, ..Trust::default() };
+    Repository { credentials, trust, ..Repository::new(url) }
 }
 
 fn freshness(context: &Context, demand: Demand) -> Freshness {

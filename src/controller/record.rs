@@ -8,6 +8,7 @@ use super::{Context, Error};
 use crate::api::application::{Application, ApplicationStatus};
 use crate::api::names;
 use crate::engine::status;
+use crate::store::events::{Happening, Severity};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -72,7 +73,12 @@ pub(super) async fn write(
 
 /// Publishes an event. One that cannot be published is no reason to stop.
 pub(super) async fn tell(context: &Context, application: &Application, notice: &status::Notice) {
-    if let Err(error) = context.parts.store.publish(application, notice).await {
+    let severity = match notice.severity {
+        status::Severity::Normal => Severity::Normal,
+        status::Severity::Warning => Severity::Warning,
+    };
+    let happening = Happening { severity, reason: notice.reason, message: notice.message.clone() };
+    if let Err(error) = context.parts.store.publish(application, &happening).await {
         tracing::warn!(%error, reason = notice.reason, "cannot publish an event");
     }
 }

@@ -65,7 +65,7 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
         .into_iter()
         .filter(|source| !policy::permits_source(&project.spec, &source.repo_url))
         .map(|source| {
-            let repository = crate::source::redact(&source.repo_url);
+            let repository = crate::source::git::redact(&source.repo_url);
             format!("application repo {repository} is not permitted in project '{}'", subject.project)
         })
         .collect();
@@ -83,7 +83,10 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
 fn actor(project: &Project, subject: &Subject) -> Result<ServiceAccount, String> {
     let destination = &subject.destination;
     let named = policy::service_account(&project.spec, &destination.server, &destination.namespace);
-    let (namespace, name) = named.unwrap_or_else(|| (subject.project.clone(), names::DEPLOYER.to_owned()));
+    let (namespace, name) = match named {
+        Some(policy::ServiceAccount { namespace, name }) => (namespace, name),
+        None => (subject.project.clone(), names::DEPLOYER.to_owned()),
+    };
     ServiceAccount::new(&namespace, &name).map_err(|error| error.to_string())
 }
 

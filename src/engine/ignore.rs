@@ -103,7 +103,8 @@ impl Rule {
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, Error> {
-    let glob = Glob::new(text).map_err(|error| Error::Glob { glob: text.into(), reason: error.kind().to_string() })?;
+    let glob = Glob::new(text)
+        .map_err(|error| Error::Glob { glob: text.into(), reason: error.kind().to_string() })?;
     Ok(glob.compile_matcher())
 }
 

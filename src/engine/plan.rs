@@ -83,6 +83,8 @@ pub struct Progress {
     pub results: Vec<ResourceResult>,
     /// Whether the steps were tried in this run of the process.
     pub tried: bool,
+    /// Whether something was refused when it was tried; then nothing is written.
+    refused: bool,
     /// Objects that the cluster refuses to change and that the user wants replaced by force.
     recreate: BTreeSet<Key>,
     /// Hooks whose objects were cleaned up in this run of the process.
@@ -121,6 +123,9 @@ pub fn next(tasks: &[Task], progress: &Progress, find: Find<'_>) -> Turn {
         if !doubtful.is_empty() {
             return batch(Purpose::Try, &doubtful, |task| task.step(true));
         }
+    }
+    if progress.refused {
+        return failed("one or more objects would be refused, so nothing was applied", &progress.results);
     }
     if let Some(message) = waiting(tasks, progress, find) {
         return Turn::Wait { message };

@@ -16,7 +16,8 @@ pub fn images<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     let containers = specs.flat_map(|spec| {
         ["initContainers", "containers"].into_iter().filter_map(|field| spec[field].as_array()).flatten()
     });
-    let images = containers.filter_map(|container| container["image"].as_str()).filter(|image| !image.is_empty());
+    let images =
+        containers.filter_map(|container| container["image"].as_str()).filter(|image| !image.is_empty());
     sorted(images.map(String::from))
 }
 
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn images_come_from_pods_templates_and_cron_jobs() {
-        let pod = |image: &str| json!({"containers": [{"image": image}], "initContainers": [{"image": "init:1"}]});
+        let pod =
+            |image: &str| json!({"containers": [{"image": image}], "initContainers": [{"image": "init:1"}]});
         let objects = [
             json!({"kind": "Pod", "spec": pod("a:1")}),
             json!({"kind": "Deployment", "spec": {"template": {"spec": pod("b:1")}}}),
@@ -110,15 +112,24 @@ mod tests {
     fn addresses_come_from_ingress_rules() {
         let check = |spec: Value, expected: &[&str]| {
             let status = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
-            assert_eq!(external_urls([&json!({"kind": "Ingress", "spec": spec, "status": status})]), expected);
+            assert_eq!(
+                external_urls([&json!({"kind": "Ingress", "spec": spec, "status": status})]),
+                expected
+            );
         };
         let paths = json!({"paths": [{"path": "/shop/*"}, {"path": "/"}]});
-        check(json!({"rules": [{"host": "a.test", "http": paths}]}), &["http://a.test/", "http://a.test/shop/"]);
+        check(
+            json!({"rules": [{"host": "a.test", "http": paths}]}),
+            &["http://a.test/", "http://a.test/shop/"],
+        );
         check(
             json!({"rules": [{"host": "a.test", "http": paths}], "tls": [{"hosts": ["a.test"]}]}),
             &["https://a.test/", "https://a.test/shop/"],
         );
-        check(json!({"rules": [{"host": "a.test"}], "tls": [{"hosts": ["b.test"], "secretName": "s"}]}), &["http://a.test"]);
+        check(
+            json!({"rules": [{"host": "a.test"}], "tls": [{"hosts": ["b.test"], "secretName": "s"}]}),
+            &["http://a.test"],
+        );
         check(json!({"rules": [{"host": "a.test"}], "tls": [{"secretName": "s"}]}), &["https://a.test"]);
         check(json!({"rules": [{"http": {"paths": [{"path": "/x"}]}}]}), &["http://192.0.2.1/x"]);
         check(json!({"defaultBackend": {}}), &[]);

@@ -16,7 +16,8 @@ use sha2::{Digest as _, Sha256};
 use super::authentication::{MASTERS, User};
 use super::cache::Cache;
 use super::failure::{Failure, Subject};
-use super::request::{GROUP, RequestInfo, Resource, Subresource, VERSION, Verb};
+use super::request::{RequestInfo, Resource, Subresource, Verb};
+use crate::api::names::{GROUP, VERSION};
 
 const ANSWER_TTL: Duration = Duration::from_secs(10);
 const ANSWER_COUNT: usize = 8192;
@@ -113,8 +114,14 @@ impl From<&RequestInfo> for Attributes {
 }
 
 impl Attributes {
+    /// Names the reading of a path that belongs to no resource.
+    #[must_use]
+    pub fn reading(path: &str) -> Self {
+        Self::Path { verb: "get", path: path.into() }
+    }
+
     /// Returns the refusal, in the words of kube-apiserver.
-    fn refused_to(&self, user: &User, reason: &str) -> Failure {
+    pub(super) fn refused_to(&self, user: &User, reason: &str) -> Failure {
         let colon = if reason.is_empty() { "" } else { ": " };
         match self {
             Self::Path { verb, path } => {

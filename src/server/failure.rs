@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 
 use super::request::Resource;
+use crate::api::names::GROUP;
 
 /// Media types that bodies and answers may have.
 const MEDIA_TYPES: &str = "application/json, application/yaml";
@@ -45,13 +46,13 @@ impl<'a> Subject<'a> {
     /// Names the kind of one of our resources, for messages about the content of objects.
     #[must_use]
     pub fn kind(resource: Resource) -> Subject<'static> {
-        Subject { group: super::request::GROUP, word: resource.kind() }
+        Subject { group: GROUP, word: resource.kind() }
     }
 }
 
 impl From<Resource> for Subject<'static> {
     fn from(resource: Resource) -> Self {
-        Self { group: super::request::GROUP, word: resource.plural() }
+        Self { group: GROUP, word: resource.plural() }
     }
 }
 

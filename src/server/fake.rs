@@ -1,4 +1,7 @@
 //! A kube-apiserver for tests: a function from requests to answers behind a real `kube::Client`.
+//! Watches of it stay silent.
+
+pub(crate) mod ca;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -23,6 +26,9 @@ pub(crate) fn cluster(answer: impl Fn(Request) -> (u16, Value) + Send + Sync + '
         let answer = answer.clone();
         async move {
             let (parts, body) = request.into_parts();
+            if parts.uri.query().is_some_and(|query| query.contains("watch=true")) {
+                return std::future::pending().await;
+            }
             let body = body.collect().await?.to_bytes();
             let (code, body) = answer(Request {
                 method: parts.method,
@@ -36,6 +42,11 @@ pub(crate) fn cluster(answer: impl Fn(Request) -> (u16, Value) + Send + Sync + '
         }
     });
     kube::Client::new(service, "default")
+}
+
+/// Returns the body of a list.
+pub(crate) fn list(items: Vec<Value>) -> Value {
+    json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
 }
 
 /// Returns the body of an error answer.

@@ -9,11 +9,7 @@ use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::failure::Failure;
-
-/// Our API group.
-pub const GROUP: &str = "gitops";
-/// Our only version.
-pub const VERSION: &str = "v1";
+use crate::api::names::{self, GROUP, VERSION};
 
 /// Word that Kubernetes RBAC has for an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,8 +69,8 @@ impl Resource {
     #[must_use]
     pub fn plural(self) -> &'static str {
         match self {
-            Self::Applications => "applications",
-            Self::Projects => "projects",
+            Self::Applications => names::APPLICATIONS,
+            Self::Projects => names::PROJECTS,
         }
     }
 
@@ -82,8 +78,8 @@ impl Resource {
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
-            Self::Applications => "Application",
-            Self::Projects => "Project",
+            Self::Applications => names::APPLICATION,
+            Self::Projects => names::PROJECT,
         }
     }
 
@@ -110,10 +106,10 @@ impl Subresource {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Status => "status",
-            Self::Events => "events",
-            Self::Refresh => "refresh",
-            Self::Sync => "sync",
+            Self::Status => names::STATUS,
+            Self::Events => names::EVENTS,
+            Self::Refresh => names::REFRESH,
+            Self::Sync => names::SYNC,
         }
     }
 
@@ -185,8 +181,6 @@ pub enum Page {
     OpenApiV3,
     /// `/openapi/v3/apis/gitops/v1`
     OpenApiV3Group,
-    /// `/metrics`
-    Metrics,
 }
 
 /// A question about the server's health.
@@ -207,6 +201,18 @@ pub enum Question {
     Livez,
     /// `/readyz`
     Readyz,
+}
+
+impl Question {
+    /// Returns the word in the path.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthz => "healthz",
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
 }
 
 /// What a path leads to.
@@ -304,7 +310,6 @@ fn page(segments: &[&str]) -> Option<Page> {
         ["openapi", "v2"] => Page::OpenApiV2,
         ["openapi", "v3"] => Page::OpenApiV3,
         ["openapi", "v3", "apis", GROUP, VERSION] => Page::OpenApiV3Group,
-        ["metrics"] => Page::Metrics,
         _ => return None,
     })
 }

@@ -32,6 +32,7 @@ use self::remote::Remote;
 use super::tree::Tree;
 
 pub use self::error::Error;
+pub use self::url::redact;
 pub use self::remote::{Credentials, Repository, Trust};
 
 /// How Git is used.

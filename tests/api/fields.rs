@@ -108,7 +108,7 @@ fn reach(name: &str, definitions: &schema::Definitions, reached: &mut Vec<String
         if let Some(other) = schema::referenced(value) {
             reach(other, definitions, reached);
         }
-        pending.extend(value.as_object().into_iter().flat_map(|object| object.values()));
+        pending.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
         pending.extend(value.as_array().into_iter().flatten());
     }
 }

@@ -49,8 +49,8 @@ fn check<T: Serialize + DeserializeOwned>(definition: &Value, kind: &str) {
     let mut object = full("", schema);
     object["apiVersion"] = "gitops/v1".into();
     object["kind"] = kind.into();
-    let typed: T = serde_json::from_value(object.clone()).unwrap();
-    assert_eq!(serde_json::to_value(typed).unwrap(), object);
+    let typed: T = serde_json::from_value(object.clone()).expect("the type reads what its schema allows");
+    assert_eq!(serde_json::to_value(typed).expect("the type can be written"), object);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! gitopsd as a local process, with the rights of its ServiceAccount.
+//! gitopsd as a local process, with the rights that `manifests/` give it.
 #![expect(dead_code, reason = "the tests of the product follow the product")]
 
 use std::{

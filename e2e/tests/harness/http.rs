@@ -41,12 +41,8 @@ fn converse(stream: &TcpStream, root: &Path) -> std::io::Result<()> {
     let (status, headers): (Vec<&str>, Vec<&str>) =
         head.lines().partition(|line| line.starts_with("Status: "));
     let status = status.first().map_or("200 OK", |line| &line["Status: ".len()..]);
-    let mut out = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
-    for header in headers {
-        out += &format!("{header}\r\n");
-    }
     let mut stream = stream;
-    stream.write_all(out.as_bytes())?;
+    write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n{}\r\n", headers.join("\r\n"))?;
     stream.write_all(body) // begins with the empty line
 }
 

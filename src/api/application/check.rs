@@ -27,7 +27,9 @@ pub fn validate(spec: &ApplicationSpec, namespace: &str) -> Vec<FieldError> {
 }
 
 fn destination(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
-    if let (Some(name), Some(server)) = (given(&spec.destination.name), given(&spec.destination.server)) {
+    if let (Some(name), Some(server)) =
+        (given(spec.destination.name.as_ref()), given(spec.destination.server.as_ref()))
+    {
         errors.push(FieldError::new(
             "spec.destination",
             format!("application destination can't have both name and server defined: {name} {server}"),
@@ -50,13 +52,15 @@ fn sources(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
     for (index, source) in spec.sources.iter().enumerate() {
         let at = format!("spec.sources[{index}]");
         one_of_several(source, &at, errors);
-        if let Some(name) = given(&source.name).filter(|name| !names.insert(*name)) {
+        if let Some(name) = given(source.name.as_ref()).filter(|name| !names.insert(*name)) {
             errors.push(FieldError::new(
                 format!("{at}.name"),
                 format!("'{name}' is the name of another source too"),
             ));
         }
-        if let Some(reference) = given(&source.reference).filter(|reference| !references.insert(*reference)) {
+        if let Some(reference) =
+            given(source.reference.as_ref()).filter(|reference| !references.insert(*reference))
+        {
             errors.push(FieldError::new(
                 format!("{at}.ref"),
                 format!("invalid sources: multiple sources had the same `ref` key '{reference}'"),
@@ -66,7 +70,9 @@ fn sources(spec: &ApplicationSpec, errors: &mut Vec<FieldError>) {
 }
 
 fn single(source: &ApplicationSource, errors: &mut Vec<FieldError>) {
-    if source.repo_url.is_empty() || given(&source.path).is_none() && given(&source.chart).is_none() {
+    if source.repo_url.is_empty()
+        || given(source.path.as_ref()).is_none() && given(source.chart.as_ref()).is_none()
+    {
         errors.push(FieldError::new(
             "spec.source",
             "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
@@ -76,8 +82,9 @@ fn single(source: &ApplicationSource, errors: &mut Vec<FieldError>) {
 }
 
 fn one_of_several(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
-    let origin =
-        [&source.path, &source.chart, &source.reference].into_iter().any(|field| given(field).is_some());
+    let origin = [&source.path, &source.chart, &source.reference]
+        .into_iter()
+        .any(|field| given(field.as_ref()).is_some());
     if source.repo_url.is_empty() || !origin {
         errors.push(FieldError::new(
             at,
@@ -89,7 +96,7 @@ fn one_of_several(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldEr
 
 /// What holds for a source wherever it stands.
 fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
-    if source.chart_name().is_some() && given(&source.target_revision).is_none() {
+    if source.chart_name().is_some() && given(source.target_revision.as_ref()).is_none() {
         errors.push(FieldError::new(
             format!("{at}.targetRevision"),
             format!("{at}.targetRevision is required if the manifest source is a helm chart"),
@@ -102,7 +109,9 @@ fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
             .push(FieldError::new(at, format!("multiple application sources defined: {}", words.join(","))));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if let Some(reference) = given(&source.reference).filter(|reference| !reference.chars().all(plain)) {
+    if let Some(reference) =
+        given(source.reference.as_ref()).filter(|reference| !reference.chars().all(plain))
+    {
         errors.push(FieldError::new(
             format!("{at}.ref"),
             format!("{at}.ref {reference} cannot contain any special characters except '_' and '-'"),
@@ -111,8 +120,8 @@ fn any(source: &ApplicationSource, at: &str, errors: &mut Vec<FieldError>) {
 }
 
 /// Returns a text that is there and not empty.
-fn given(field: &Option<String>) -> Option<&str> {
-    field.as_deref().filter(|text| !text.is_empty())
+fn given(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -112,8 +112,9 @@ impl ApplicationSource {
     /// Says whether the source only lends its files to others.
     #[must_use]
     pub fn is_reference_only(&self) -> bool {
-        let empty = |field: &Option<String>| field.as_deref().is_none_or(str::is_empty);
-        !empty(&self.reference) && empty(&self.path) && empty(&self.chart)
+        let is_given = |field: Option<&String>| field.is_some_and(|text| !text.is_empty());
+        let makes_manifests = is_given(self.path.as_ref()) || is_given(self.chart.as_ref());
+        is_given(self.reference.as_ref()) && !makes_manifests
     }
 
     /// Returns what to follow; `HEAD` where the source does not say.
@@ -123,7 +124,8 @@ impl ApplicationSource {
     }
 }
 
-/// How to read a directory of plain manifests: every `.yaml`, `.yml`, `.json` and `.jsonnet` file in it.
+/// Which files of a directory are read: every `.yaml`, `.yml`, `.json` and `.jsonnet` file, unless said
+/// otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationSourceDirectory {
@@ -173,7 +175,7 @@ pub struct JsonnetVar {
     pub code: Option<bool>,
 }
 
-/// How to render a Helm chart. Values count in this order, later ones winning: the chart's own
+/// What a chart is rendered with. Values count in this order, later ones winning: the chart's own
 /// `values.yaml`, `valueFiles` one after the other, `values` or `valuesObject`, `parameters`,
 /// `fileParameters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -256,7 +258,7 @@ pub struct HelmFileParameter {
     pub path: Option<String>,
 }
 
-/// How to build with Kustomize: edits that are made to the `kustomization.yaml` before building.
+/// Edits that are made to the `kustomization.yaml` before building.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationSourceKustomize {
@@ -367,13 +369,13 @@ pub struct KustomizeSelector {
 /// A number of replicas to set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KustomizeReplica {
-    /// Name of the Deployment, StatefulSet, `ReplicaSet` or `ReplicationController`.
+    /// Name of the Deployment, `StatefulSet`, `ReplicaSet` or `ReplicationController`.
     pub name: String,
     /// The number, or a string that holds a number.
     pub count: IntOrString,
 }
 
-/// How to render with a config management plugin.
+/// The plugin and what it is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ApplicationSourcePlugin {

@@ -9,7 +9,7 @@ use super::{
     SourceHydratorStatus,
 };
 
-/// What was found and done last.
+/// The controller's findings about an application. Nobody else writes them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationStatus {
@@ -69,7 +69,7 @@ pub enum SyncCode {
     Unknown,
 }
 
-/// Whether the cluster equals the source.
+/// The outcome of the last comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
@@ -120,7 +120,7 @@ pub enum HealthCode {
     Unknown,
 }
 
-/// Whether something works.
+/// How well something works, and why.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HealthStatus {

@@ -59,8 +59,10 @@ impl Findings {
                 let pattern = pattern.as_deref().unwrap_or_default();
                 self.pattern(&format!("{field}.{part}"), pattern, Star::CrossesSlash);
             }
-            let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-            let Some(cluster) = given(server).or_else(|| given(name)) else {
+            let given = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+            let cluster =
+                [server, name].into_iter().map(Option::as_deref).find(|text| given(*text)).flatten();
+            let Some(cluster) = cluster else {
                 self.add(
                     field,
                     "names no cluster: write server (such as https://kubernetes.default.svc) or name",

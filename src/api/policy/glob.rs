@@ -136,7 +136,9 @@ impl Parser<'_> {
                 continue;
             }
             let token = self.token(c)?;
-            sequences.iter_mut().for_each(|sequence| sequence.push(token.clone()));
+            for sequence in &mut sequences {
+                sequence.push(token.clone());
+            }
         }
         Ok(sequences)
     }
@@ -213,10 +215,10 @@ mod tests {
 
     #[test]
     fn stars_stop_at_slashes_where_these_separate() {
+        use Star::{CrossesSlash, StopsAtSlash};
         let check = |glob: &str, text: &str, star, expected| {
             assert_eq!(Glob::parse(glob, star).unwrap().matches(text), expected, "{glob} {text}");
         };
-        use Star::{CrossesSlash, StopsAtSlash};
         check("https://h/team/*", "https://h/team/shop", StopsAtSlash, true);
         check("https://h/team/*", "https://h/team/shop/deploy", StopsAtSlash, false);
         check("https://h/team/*", "https://h/team/shop/deploy", CrossesSlash, true);

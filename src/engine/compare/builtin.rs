@@ -6,10 +6,25 @@ use serde_json::{Value, json};
 use crate::manifest::Gvk;
 
 const GROUPS: &[&str] = &[
-    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps",
-    "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io",
-    "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy", "rbac.authorization.k8s.io",
-    "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
 ];
 
 /// A kind as far as comparing needs it.
@@ -64,9 +79,12 @@ impl<'a> Kind<'a> {
             "protocol" => text == Some("TCP"),
             "volumeMode" => text == Some("Filesystem"),
             "divisor" => text == Some("0"),
+            "expirationSeconds" => value.as_u64() == Some(3600),
             "kind" => text == Some("PersistentVolumeClaim") && self.kind == "StatefulSet",
             "status" => self.kind == "StatefulSet" && *value == json!({"phase": "Pending"}),
-            "apiGroup" => text == Some("rbac.authorization.k8s.io") && self.group == "rbac.authorization.k8s.io",
+            "apiGroup" => {
+                text == Some("rbac.authorization.k8s.io") && self.group == "rbac.authorization.k8s.io"
+            }
             "scope" => text == Some("*") && self.group == "admissionregistration.k8s.io",
             _ => false,
         }

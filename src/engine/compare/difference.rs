@@ -115,7 +115,9 @@ impl Search {
             (Some(first), Some(second)) => {
                 let found = self.found.len();
                 self.named(&first, &second);
-                let order = |items: &[Side<'_>]| items.iter().map(|item| item.name().map(String::from)).collect::<Vec<_>>();
+                let order = |items: &[Side<'_>]| {
+                    items.iter().map(|item| item.name().map(String::from)).collect::<Vec<_>>()
+                };
                 if self.found.len() == found && order(&a) != order(&b) {
                     self.found.push(format!("{} (order)", self.path));
                 }

@@ -6,6 +6,7 @@
 //! members; empty maps, nulls and scalars are leaves; empty lists are recorded only where they are atomic.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -26,8 +27,15 @@ pub(super) struct Unclear;
 
 /// Fields of `metadata` that are not recorded, whatever is applied.
 const UNRECORDED: &[&str] = &[
-    "name", "namespace", "generateName", "creationTimestamp", "uid", "resourceVersion", "generation",
-    "managedFields", "selfLink",
+    "name",
+    "namespace",
+    "generateName",
+    "creationTimestamp",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "managedFields",
+    "selfLink",
 ];
 
 /// Compares; the paths are those of owned fields that are no longer desired. They are the only difference.
@@ -39,8 +47,13 @@ pub(super) fn compare(desired: &Manifest, live: &Live, ignore: &Ignore) -> Resul
     let document = Document::of(live).ok_or(Unclear)?;
     let mut owned = document.ours(&gvk.api_version()).ok_or(Unclear)?;
     let kind = Kind::of(&gvk);
-    let target = if kind.is_secret() { as_stored(desired.value(), &mut owned) } else { Cow::Borrowed(desired.value()) };
-    let wanted = |name: &str| !ignore.is_empty() || target.get(name).is_some() || owned.fields.contains_key(name);
+    let target = if kind.is_secret() {
+        as_stored(desired.value(), &mut owned)
+    } else {
+        Cow::Borrowed(desired.value())
+    };
+    let wanted =
+        |name: &str| !ignore.is_empty() || target.get(name).is_some() || owned.fields.contains_key(name);
     let current = document.value(wanted).ok_or(Unclear)?;
 
     let ignored = document.of_managers(&ignore.managers());
@@ -57,8 +70,11 @@ pub(super) fn compare(desired: &Manifest, live: &Live, ignore: &Ignore) -> Resul
 }
 
 /// Writes a Secret's `stringData` as the `data` that the server makes of it, in the object and in the record.
+/// What is recorded but no longer desired stays where it is: the server does not remove its `data`.
 fn as_stored<'a>(desired: &'a Value, owned: &mut Fields) -> Cow<'a, Value> {
-    let Some(texts) = desired.get("stringData").and_then(Value::as_object) else { return Cow::Borrowed(desired) };
+    let Some(texts) = desired.get("stringData").and_then(Value::as_object) else {
+        return Cow::Borrowed(desired);
+    };
     let mut stored = desired.clone();
     let object = stored.as_object_mut().expect("a manifest is an object");
     object.shift_remove("stringData");
@@ -70,7 +86,13 @@ fn as_stored<'a>(desired: &'a Value, owned: &mut Fields) -> Cow<'a, Value> {
         }
     }
     if let Some(recorded) = owned.fields.remove("stringData") {
-        owned.fields.entry("data".into()).or_default().fields.extend(recorded.fields);
+        let (wanted, rest): (HashMap<_, _>, _) =
+            recorded.fields.into_iter().partition(|(name, _)| texts.contains_key(name));
+        let rest = Fields { fields: rest, ..Fields::default() };
+        if !rest.is_leaf() {
+            owned.fields.insert("stringData".into(), rest);
+        }
+        owned.fields.entry("data".into()).or_default().fields.extend(wanted);
     }
     Cow::Owned(stored)
 }
@@ -130,21 +152,36 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn map(&mut self, owned: &'a Fields, members: &'a Map<String, Value>, here: Here<'a>) -> Result<(), Unclear> {
+    fn map(
+        &mut self,
+        owned: &'a Fields,
+        members: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> Result<(), Unclear> {
         if owned.indexed || !owned.keyed.is_empty() || !owned.values.is_empty() {
             return Err(Unclear);
         }
+        self.members(Some(owned), members, here)?;
+        for (name, owned) in owned.fields.iter().filter(|(name, _)| !members.contains_key(*name)) {
+            self.undesired(name, owned, here.field(name, &Value::Null))?;
+        }
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        owned: Option<&'a Fields>,
+        members: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> Result<(), Unclear> {
         for (name, value) in members {
-            let owned = owned.fields.get(name);
-            if self.is_unrecorded(name, value) && owned.is_none() {
+            let owned = owned.and_then(|owned| owned.fields.get(name));
+            if owned.is_none() && self.is_unrecorded(name, value) {
                 continue;
             }
             self.path.push(name);
             self.same(owned, here.field(name, value))?;
             self.path.pop();
-        }
-        for (name, owned) in owned.fields.iter().filter(|(name, _)| !members.contains_key(*name)) {
-            self.undesired(name, owned, here.field(name, &Value::Null))?;
         }
         Ok(())
     }
@@ -186,12 +223,7 @@ impl<'a> Walk<'a> {
                 let empty = absent || here.live == Some(here.desired);
                 if empty && self.kind.builtin { Ok(()) } else { Err(Unclear) }
             }
-            Value::Object(members) if !members.is_empty() => {
-                for (name, value) in members {
-                    self.same(None, here.field(name, value))?;
-                }
-                Ok(())
-            }
+            Value::Object(members) if !members.is_empty() => self.members(None, members, here),
             Value::Array(items) => {
                 let hidden = |index| here.hidden_desired.and_then(|places| places.item(index));
                 let all = (0..items.len()).all(|index| hidden(index).is_some_and(Places::is_whole));
@@ -225,7 +257,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn equal_maps(&mut self, desired: &'a Map<String, Value>, live: &'a Map<String, Value>, here: Here<'a>) -> bool {
+    fn equal_maps(
+        &mut self,
+        desired: &'a Map<String, Value>,
+        live: &'a Map<String, Value>,
+        here: Here<'a>,
+    ) -> bool {
         let added = |(name, value): (&String, &Value)| {
             let hidden = here.hidden_live.and_then(|places| places.field(name)).is_some_and(Places::is_whole);
             desired.contains_key(name) || hidden || self.kind.is_default(name, value)
@@ -245,14 +282,16 @@ impl<'a> Walk<'a> {
 
     fn equal_lists(&mut self, desired: &'a [Value], live: &'a [Value], here: Here<'a>) -> bool {
         let shown = |items: &'a [Value], hidden: Option<&'a Places>| {
-            let whole = move |index| hidden.and_then(|places| places.item(index)).is_some_and(Places::is_whole);
+            let whole =
+                move |index| hidden.and_then(|places| places.item(index)).is_some_and(Places::is_whole);
             items.iter().enumerate().filter(move |(index, _)| !whole(*index)).collect::<Vec<_>>()
         };
         let (desired, live) = (shown(desired, here.hidden_desired), shown(live, here.hidden_live));
         desired.len() == live.len()
-            && desired.into_iter().zip(live).all(|((index, item), live)| {
-                self.equal(here.item(index, item, Some(live)), live.1)
-            })
+            && desired
+                .into_iter()
+                .zip(live)
+                .all(|((index, item), live)| self.equal(here.item(index, item, Some(live)), live.1))
     }
 
     /// A list whose items are owned one by one. Applying puts our items in our order, so their order counts.
@@ -261,7 +300,8 @@ impl<'a> Walk<'a> {
             return Err(Unclear);
         }
         let live = here.live.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let mut claimed = Claimed { keyed: vec![false; owned.keyed.len()], values: vec![false; owned.values.len()] };
+        let mut claimed =
+            Claimed { keyed: vec![false; owned.keyed.len()], values: vec![false; owned.values.len()] };
         let mut last = None;
         for (index, item) in items.iter().enumerate() {
             let Some(slot) = claimed.claim(owned, item) else {
@@ -329,7 +369,9 @@ impl Claimed {
         let index = match candidates[..] {
             [index] => index,
             // The one key of built-in kinds with a default that commonly is left out.
-            _ => candidates.into_iter().find(|&index| owned.keyed[index].0.get("protocol").is_some_and(|p| p == "TCP"))?,
+            _ => candidates
+                .into_iter()
+                .find(|&index| owned.keyed[index].0.get("protocol").is_some_and(|p| p == "TCP"))?,
         };
         let (key, fields) = &owned.keyed[index];
         take(&mut self.keyed, index).then_some(Slot::Keyed(key, fields))

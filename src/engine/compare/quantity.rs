@@ -55,7 +55,10 @@ fn scale(suffix: &str) -> Option<(u32, i32)> {
         "Ti" => (40, 0),
         "Pi" => (50, 0),
         "Ei" => (60, 0),
-        _ => (0, suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|exponent| (-99..=99).contains(exponent))?),
+        _ => (
+            0,
+            suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|exponent| (-99..=99).contains(exponent))?,
+        ),
     })
 }
 

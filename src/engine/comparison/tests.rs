@@ -20,7 +20,8 @@ fn comparison<'a>(desired: &'a Desired, objects: &[Live], verdict: &Verdict) -> 
 
 #[test]
 fn nothing_desired_and_nothing_live_is_synced_and_healthy() {
-    let comparison = comparison(&Desired::default(), &[], &Verdict::Undecided);
+    let desired = Desired::default();
+    let comparison = comparison(&desired, &[], &Verdict::Undecided);
     assert_eq!((comparison.sync, comparison.health), (SyncCode::Synced, HealthCode::Healthy));
 }
 
@@ -50,7 +51,8 @@ fn copies_and_hooks_are_not_leftovers() {
     copy["metadata"]["annotations"] = json!({ TRACKING_ANNOTATION: "team_store:/ConfigMap:shop/original" });
     let copy = Live::from_json(&copy.to_string()).unwrap();
     let hook = live(&manifest("Job", "migrate", &json!({"argocd.argoproj.io/hook": "PreSync"})), &json!({}));
-    assert!(comparison(&Desired::default(), &[copy, hook], &Verdict::Synced).resources.is_empty());
+    let desired = Desired::default();
+    assert!(comparison(&desired, &[copy, hook], &Verdict::Synced).resources.is_empty());
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub(super) fn application(object: &Value) -> Health {
         (_, "Degraded") => Health::degraded(because("the application is Degraded".into())),
         (_, "Unknown") => Health::unknown(because("the application's health is Unknown".into())),
         ("Synced", "Healthy") => Health::healthy(),
-        ("Synced", "Suspended") => Health::new(HealthCode::Suspended, because("the application is Suspended".into())),
+        ("Synced", "Suspended") => {
+            Health::new(HealthCode::Suspended, because("the application is Suspended".into()))
+        }
         (_, _) if matches!(phase, "Failed" | "Error") && sync != "Synced" => {
             Health::degraded(format!("the last sync failed: {}", text(&status["operationState"]["message"])))
         }
@@ -42,7 +44,9 @@ fn is_compared(object: &Value) -> bool {
     let sources = |value: &Value| -> Vec<Vec<String>> {
         let several = value["sources"].as_array().filter(|sources| !sources.is_empty());
         let all = several.cloned().unwrap_or_else(|| vec![value["source"].clone()]);
-        all.iter().map(|source| fields(source, &["repoURL", "path", "chart", "targetRevision", "ref"])).collect()
+        all.iter()
+            .map(|source| fields(source, &["repoURL", "path", "chart", "targetRevision", "ref"]))
+            .collect()
     };
     let place = |value: &Value| fields(&value["destination"], &["namespace"]);
     !compared.is_object() || sources(spec) == sources(compared) && place(spec) == place(compared)

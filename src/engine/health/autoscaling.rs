@@ -44,7 +44,9 @@ pub(super) fn pod_autoscaler(object: &Value) -> Health {
 fn autoscaler_conditions(object: &Value) -> Vec<Value> {
     let annotation = &object["metadata"]["annotations"]["autoscaling.alpha.kubernetes.io/conditions"];
     match annotation.as_str() {
-        Some(json) if object["apiVersion"] == "autoscaling/v1" => serde_json::from_str(json).unwrap_or_default(),
+        Some(json) if object["apiVersion"] == "autoscaling/v1" => {
+            serde_json::from_str(json).unwrap_or_default()
+        }
         _ => conditions(object).to_vec(),
     }
 }
@@ -52,7 +54,8 @@ fn autoscaler_conditions(object: &Value) -> Vec<Value> {
 /// Too few pods to disrupt any is what a budget is for, not a fault of it.
 pub(super) fn disruption_budget(object: &Value) -> Health {
     let conditions = conditions(object);
-    let fails = |condition: &&Value| condition["status"] == "False" && condition["reason"] != "InsufficientPods";
+    let fails =
+        |condition: &&Value| condition["status"] == "False" && condition["reason"] != "InsufficientPods";
     match conditions.iter().find(fails) {
         Some(condition) => Health::degraded(explanation(condition)),
         None if conditions.is_empty() => Health::progressing("waiting for the controller to see the budget"),

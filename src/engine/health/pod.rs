@@ -36,7 +36,8 @@ fn failing(status: &Value) -> Option<String> {
         let message = text(&waiting["message"]);
         if message.is_empty() { text(&waiting["reason"]).to_owned() } else { message.to_owned() }
     };
-    let messages: Vec<_> = statuses(status, "containerStatuses").iter().filter(hopeless).map(describe).collect();
+    let messages: Vec<_> =
+        statuses(status, "containerStatuses").iter().filter(hopeless).map(describe).collect();
     (!messages.is_empty()).then(|| messages.join(", "))
 }
 
@@ -44,10 +45,11 @@ fn running(object: &Value) -> Health {
     if holds(object, "Ready").is_some() {
         return Health::healthy();
     }
-    let restarted =
-        |container: &Value| container["lastState"]["terminated"].is_object();
+    let restarted = |container: &Value| container["lastState"]["terminated"].is_object();
     match statuses(&object["status"], "containerStatuses").iter().find(|container| restarted(container)) {
-        Some(container) => Health::degraded(format!("container `{}` was restarted", text(&container["name"]))),
+        Some(container) => {
+            Health::degraded(format!("container `{}` was restarted", text(&container["name"])))
+        }
         None => Health::progressing("not all containers are ready"),
     }
 }
@@ -66,7 +68,9 @@ fn terminated(container: &Value) -> Option<String> {
     let (message, reason) = (end.get("message").map_or("", text), end.get("reason").map_or("", text));
     let code = end.get("exitCode").map_or(0, super::count);
     match (message, reason) {
-        ("", "OOMKilled") => Some(format!("container `{}` ran out of memory (OOMKilled)", text(&container["name"]))),
+        ("", "OOMKilled") => {
+            Some(format!("container `{}` ran out of memory (OOMKilled)", text(&container["name"])))
+        }
         ("", _) if code == 0 => None,
         ("", _) => Some(format!("container `{}` failed with exit code {code}", text(&container["name"]))),
         (message, _) if code != 0 || reason == "OOMKilled" => Some(message.into()),

@@ -79,7 +79,8 @@ pub(super) fn daemon_set(object: &Value) -> Health {
         return Health::healthy();
     }
     let [wanted, updated, available] =
-        ["desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"].map(|name| count(&status[name]));
+        ["desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"]
+            .map(|name| count(&status[name]));
     if updated < wanted {
         return Health::progressing(format!("{updated} of {wanted} pods are updated"));
     }

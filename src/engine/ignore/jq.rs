@@ -23,13 +23,74 @@ const MOST_PLACES: usize = 10_000;
 
 /// Functions that finish on any input, in time bounded by its size.
 const FUNCTIONS: &[&str] = &[
-    "add", "all", "any", "arrays", "ascii_downcase", "ascii_upcase", "booleans", "contains", "empty",
-    "endswith", "error", "false", "first", "flatten", "from_entries", "fromjson", "getpath", "group_by", "has",
-    "in", "index", "indices", "inside", "isempty", "iterables", "join", "keys", "keys_unsorted", "last",
-    "length", "limit", "ltrimstr", "map", "max", "max_by", "min", "min_by", "not", "nth", "null", "nulls",
-    "numbers", "objects", "paths", "recurse", "reverse", "rindex", "rtrimstr", "scalars", "select", "sort",
-    "sort_by", "split", "startswith", "strings", "test", "to_entries", "tojson", "tonumber", "tostring", "trim",
-    "true", "type", "unique", "unique_by", "utf8bytelength", "values", "with_entries",
+    "add",
+    "all",
+    "any",
+    "arrays",
+    "ascii_downcase",
+    "ascii_upcase",
+    "booleans",
+    "contains",
+    "empty",
+    "endswith",
+    "error",
+    "false",
+    "first",
+    "flatten",
+    "from_entries",
+    "fromjson",
+    "getpath",
+    "group_by",
+    "has",
+    "in",
+    "index",
+    "indices",
+    "inside",
+    "isempty",
+    "iterables",
+    "join",
+    "keys",
+    "keys_unsorted",
+    "last",
+    "length",
+    "limit",
+    "ltrimstr",
+    "map",
+    "max",
+    "max_by",
+    "min",
+    "min_by",
+    "not",
+    "nth",
+    "null",
+    "nulls",
+    "numbers",
+    "objects",
+    "paths",
+    "recurse",
+    "reverse",
+    "rindex",
+    "rtrimstr",
+    "scalars",
+    "select",
+    "sort",
+    "sort_by",
+    "split",
+    "startswith",
+    "strings",
+    "test",
+    "to_entries",
+    "tojson",
+    "tonumber",
+    "tostring",
+    "trim",
+    "true",
+    "type",
+    "unique",
+    "unique_by",
+    "utf8bytelength",
+    "values",
+    "with_entries",
 ];
 
 type Data = data::JustLut<Val>;
@@ -53,7 +114,9 @@ impl Expression {
             .map_err(|_| "it is not a jq expression".to_owned())?;
         let filter = Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
             let mut undefined = errors.into_iter().flat_map(|(_, errors)| errors);
-            undefined.next().map_or_else(String::new, |(name, what)| format!("there is no {} `{name}`", what.as_str()))
+            undefined
+                .next()
+                .map_or_else(String::new, |(name, what)| format!("there is no {} `{name}`", what.as_str()))
         })?;
         Ok(Self { filter })
     }
@@ -110,7 +173,8 @@ fn at(found: &str) -> String {
 /// Bounds the recursion of the parser: nested blocks, and words and signs that may stand before a term.
 fn depth(tokens: &[Token<&str>]) -> usize {
     use jaq_core::load::lex::Tok;
-    let prefixes = tokens.iter().filter(|token| matches!(token.0, "-" | "try" | "if" | "label" | "def")).count();
+    let prefixes =
+        tokens.iter().filter(|token| matches!(token.0, "-" | "try" | "if" | "label" | "def")).count();
     let nested = |token: &Token<&str>| match &token.1 {
         Tok::Block(tokens) => depth(tokens),
         Tok::Str(parts) => parts
@@ -132,7 +196,9 @@ fn admit(term: &Term<&str>) -> Result<(), String> {
         })),
         Term::Str(Some(format), _) => refuse(format),
         Term::Arr(inner) => admit_all(inner.as_deref()),
-        Term::Obj(pairs) => admit_all(pairs.iter().flat_map(|(key, value)| [Some(key), value.as_ref()]).flatten()),
+        Term::Obj(pairs) => {
+            admit_all(pairs.iter().flat_map(|(key, value)| [Some(key), value.as_ref()]).flatten())
+        }
         Term::Neg(inner) | Term::Label(_, inner) => admit(inner),
         Term::BinOp(left, op, right) => {
             admit_operator(op)?;
@@ -155,10 +221,14 @@ fn admit(term: &Term<&str>) -> Result<(), String> {
         }
         Term::Path(head, path) => {
             admit(head)?;
-            admit_all(path.0.iter().flat_map(|(part, _)| match part {
-                path::Part::Index(index) => [Some(index), None],
-                path::Part::Range(start, end) => [start.as_ref(), end.as_ref()],
-            }.into_iter().flatten()))
+            admit_all(path.0.iter().flat_map(|(part, _)| {
+                match part {
+                    path::Part::Index(index) => [Some(index), None],
+                    path::Part::Range(start, end) => [start.as_ref(), end.as_ref()],
+                }
+                .into_iter()
+                .flatten()
+            }))
         }
     }
 }
@@ -171,9 +241,12 @@ fn admit_operator(op: &BinaryOp<&str>) -> Result<(), String> {
     match op {
         BinaryOp::Pipe(pattern) => pattern.as_ref().map_or(Ok(()), admit_pattern),
         BinaryOp::Math(ops::Math::Mul) => refuse("*"),
-        BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Math(_) | BinaryOp::Cmp(_) => {
-            Ok(())
-        }
+        BinaryOp::Comma
+        | BinaryOp::Alt
+        | BinaryOp::Or
+        | BinaryOp::And
+        | BinaryOp::Math(_)
+        | BinaryOp::Cmp(_) => Ok(()),
         BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => refuse("="),
     }
 }

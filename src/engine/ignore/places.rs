@@ -21,7 +21,6 @@ impl Places {
         self.whole
     }
 
-
     /// Returns the places within a member of a map.
     pub(crate) fn field(&self, name: &str) -> Option<&Places> {
         self.fields.get(name)
@@ -71,7 +70,9 @@ impl Places {
             (Value::Object(bounds), Value::Array(items)) => {
                 let range = slice(bounds, items.len());
                 match rest.split_first() {
-                    None => self.items.extend(range.map(|index| (index, Places { whole: true, ..Self::default() }))),
+                    None => self
+                        .items
+                        .extend(range.map(|index| (index, Places { whole: true, ..Self::default() }))),
                     Some((step, rest)) => self.add_item(step, range, rest, items),
                 }
             }
@@ -102,7 +103,9 @@ impl Places {
                 for (index, item) in items.iter().enumerate() {
                     if owned.values.contains(item) {
                         self.items.entry(index).or_default().whole = true;
-                    } else if let Some((_, child)) = owned.keyed.iter().find(|(key, _)| may_have_key(item, key)) {
+                    } else if let Some((_, child)) =
+                        owned.keyed.iter().find(|(key, _)| may_have_key(item, key))
+                    {
                         self.items.entry(index).or_default().add_fields(child, item);
                     }
                 }
@@ -199,7 +202,9 @@ fn position(index: i64, range: &std::ops::Range<usize>) -> Option<usize> {
 /// Resolves the bounds of a slice within a list of `length` items.
 fn slice(bounds: &Map<String, Value>, length: usize) -> std::ops::Range<usize> {
     let bound = |name: &str, default: usize| match bounds.get(name).and_then(Value::as_i64) {
-        Some(bound) if bound < 0 => length.saturating_sub(usize::try_from(bound.unsigned_abs()).unwrap_or(length)),
+        Some(bound) if bound < 0 => {
+            length.saturating_sub(usize::try_from(bound.unsigned_abs()).unwrap_or(length))
+        }
         Some(bound) => usize::try_from(bound).map_or(length, |bound| bound.min(length)),
         None => default,
     };
@@ -226,7 +231,10 @@ mod tests {
             assert_eq!(without(&paths, json!({"a": {"b": 1}, "l": [0, 1, 2, 3]})), expected, "{paths}");
         };
         check(json!([["a", "b"]]), json!({"a": {}, "l": [0, 1, 2, 3]}));
-        check(json!([["a", "x", "y"], ["l", 9], ["l", -9], ["a", 0]]), json!({"a": {"b": 1}, "l": [0, 1, 2, 3]}));
+        check(
+            json!([["a", "x", "y"], ["l", 9], ["l", -9], ["a", 0]]),
+            json!({"a": {"b": 1}, "l": [0, 1, 2, 3]}),
+        );
         check(json!([["l", 0], ["l", -1]]), json!({"a": {"b": 1}, "l": [1, 2]}));
         check(json!([["l", {"start": 1, "end": null}]]), json!({"a": {"b": 1}, "l": [0]}));
         check(json!([["l", {"start": null, "end": -1}]]), json!({"a": {"b": 1}, "l": [3]}));

@@ -41,11 +41,12 @@ fn errors_name_what_is_wrong() {
 
 #[test]
 fn stripping_takes_pointers_expressions_and_managers() {
-    let ignore = rules(json!([{"group": "apps", "kind": "Deployment", "jsonPointers": ["/metadata/annotations/a~1b"],
+    let ignore =
+        rules(json!([{"group": "apps", "kind": "Deployment", "jsonPointers": ["/metadata/annotations/a~1b"],
         "jqPathExpressions": [".spec.containers[] | select(.name == \"side\")"],
         "managedFieldsManagers": ["scaler"]}]))
-    .unwrap()
-    .of(&key("apps", "Deployment"));
+        .unwrap()
+        .of(&key("apps", "Deployment"));
     let managed = json!([{"manager": "scaler", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         {"manager": "other", "fieldsV1": {"f:spec": {"f:paused": {}}}}]);
     let mut object = json!({"metadata": {"annotations": {"a/b": "1", "c": "2"}, "managedFields": managed},
@@ -59,7 +60,8 @@ fn stripping_takes_pointers_expressions_and_managers() {
 #[test]
 fn gathered_cluster_roles_keep_their_gathered_rules() {
     let ignore = Rules::default().of(&key("rbac.authorization.k8s.io", "ClusterRole"));
-    let mut gathered = json!({"aggregationRule": {"clusterRoleSelectors": []}, "rules": [{"verbs": ["get"]}]});
+    let mut gathered =
+        json!({"aggregationRule": {"clusterRoleSelectors": []}, "rules": [{"verbs": ["get"]}]});
     ignore.strip(&mut gathered);
     assert_eq!(gathered, json!({"aggregationRule": {"clusterRoleSelectors": []}}));
     let mut plain = json!({"rules": [{"verbs": ["get"]}]});
@@ -71,8 +73,10 @@ fn gathered_cluster_roles_keep_their_gathered_rules() {
 fn applied(ignore: &Value, ours: &Value, spec: &Value) -> Value {
     let rule = json!({"group": "apps", "kind": "Deployment", "jqPathExpressions": ignore});
     let ignore = rules(json!([rule])).unwrap().of(&key("apps", "Deployment"));
-    let object = |spec: &Value| json!({"apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "pot", "namespace": "tea"}, "spec": spec});
+    let object = |spec: &Value| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "pot", "namespace": "tea"}, "spec": spec})
+    };
     let mut live = object(&json!({"replicas": 5, "paused": true, "containers": [
         {"name": "side", "image": "side:live", "tty": true}, {"name": "main", "image": "main:live"}]}));
     live["metadata"]["managedFields"] = json!([{"manager": "gitops", "operation": "Apply",
@@ -85,7 +89,11 @@ fn applied(ignore: &Value, ours: &Value, spec: &Value) -> Value {
 
 #[test]
 fn omitted_fields_of_others_are_left_out() {
-    let left = applied(&json!([".spec.replicas"]), &json!({"f:paused": {}}), &json!({"replicas": 2, "paused": false}));
+    let left = applied(
+        &json!([".spec.replicas"]),
+        &json!({"f:paused": {}}),
+        &json!({"replicas": 2, "paused": false}),
+    );
     assert_eq!(left, json!({"paused": false}));
 }
 
@@ -96,7 +104,12 @@ fn omitted_fields_that_we_own_keep_their_live_value() {
     };
     let replicas = json!({"f:replicas": {}});
     check(json!([".spec.replicas"]), replicas.clone(), json!({"replicas": 2}), json!({"replicas": 5}));
-    check(json!([".spec.replicas"]), replicas, json!({"paused": true}), json!({"paused": true, "replicas": 5}));
+    check(
+        json!([".spec.replicas"]),
+        replicas,
+        json!({"paused": true}),
+        json!({"paused": true, "replicas": 5}),
+    );
     let containers = json!({"f:containers": {"k:{\"name\":\"side\"}": {".": {}, "f:name": {}, "f:image": {}},
         "k:{\"name\":\"main\"}": {".": {}, "f:name": {}, "f:image": {}}}});
     let main = json!({"name": "main", "image": "main:git"});

@@ -134,7 +134,10 @@ fn in_batch(task: &Task, batch: &Batch) -> bool {
 /// A failed trial is final; a passed one is recorded only where trying is all that is asked for.
 fn tried(tasks: &[Task], task: &Task, progress: &mut Progress, outcome: Result<Done, Failure>) {
     match outcome {
-        Err(failure) if !tolerable(&failure, task, tasks) => fail(task, progress, failure.message),
+        Err(failure) if !tolerable(&failure, task, tasks) => {
+            progress.refused = true;
+            fail(task, progress, failure.message);
+        }
         _ if progress.dry_run => {
             let (status, message) = match &task.work {
                 Work::Prune { .. } => (ResultCode::Pruned, "pruned (dry run)"),

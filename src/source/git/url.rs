@@ -167,7 +167,7 @@ fn percent_decode(text: &str) -> Result<String, &'static str> {
 }
 
 /// Tells a URL that could not be parsed, leaving out whatever might be a secret.
-fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     let shown = match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
         _ => text.to_owned(),

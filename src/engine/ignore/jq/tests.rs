@@ -30,7 +30,10 @@ fn places_are_deleted_as_jq_deletes_them() {
     };
     check(".spec.replicas", &["/spec/replicas"]);
     check(".spec.containers[] | select(.name == \"proxy\")", &["/spec/containers/1"]);
-    check(".spec.containers[].env[]? | select(.name | startswith(\"A\")) # why", &["/spec/containers/0/env/0"]);
+    check(
+        ".spec.containers[].env[]? | select(.name | startswith(\"A\")) # why",
+        &["/spec/containers/0/env/0"],
+    );
     check(".spec.containers[0, 1]", &["/spec/containers/1", "/spec/containers/0"]);
     check(".spec.containers[-1].image, .spec.replicas", &["/spec/containers/1/image", "/spec/replicas"]);
     check(".. | .env?", &["/spec/containers/0/env"]);
@@ -42,9 +45,17 @@ fn places_are_deleted_as_jq_deletes_them() {
 
 #[test]
 fn what_is_not_there_or_fails_changes_nothing() {
-    for code in [".a.b.c", ".spec.none[]", ".spec.containers[7]", ".spec.containers[].resources.limits.cpu", ".",
-        "empty", ".spec | error", ".spec.none[]?.x", ".spec.containers | map(.image)[0]"]
-    {
+    for code in [
+        ".a.b.c",
+        ".spec.none[]",
+        ".spec.containers[7]",
+        ".spec.containers[].resources.limits.cpu",
+        ".",
+        "empty",
+        ".spec | error",
+        ".spec.none[]?.x",
+        ".spec.containers | map(.image)[0]",
+    ] {
         assert_eq!(delete(code, workload()), workload(), "{code}");
     }
 }
@@ -67,10 +78,27 @@ fn errors_say_what_is_wrong() {
 
 #[test]
 fn nothing_endless_or_outward_is_let_in() {
-    for code in ["halt", "env.HOME", "input", "now", "debug", "range(1e9)", "repeat(.)", "recurse(.)",
-        "def f: f; f", "reduce .[] as $x (0; .)", "\"x\" * 1e9", ".a[1e9] = 1", "[limit(9; repeat(.))]",
-        ".a[(halt)]", "\"\\(halt)\"", ".[halt:]", "{(halt): 1}", ". as {(halt): $x} | .", "try halt catch halt"]
-    {
+    for code in [
+        "halt",
+        "env.HOME",
+        "input",
+        "now",
+        "debug",
+        "range(1e9)",
+        "repeat(.)",
+        "recurse(.)",
+        "def f: f; f",
+        "reduce .[] as $x (0; .)",
+        "\"x\" * 1e9",
+        ".a[1e9] = 1",
+        "[limit(9; repeat(.))]",
+        ".a[(halt)]",
+        "\"\\(halt)\"",
+        ".[halt:]",
+        "{(halt): 1}",
+        ". as {(halt): $x} | .",
+        "try halt catch halt",
+    ] {
         let error = Expression::compile(code).unwrap_err();
         assert!(error.contains("not allowed"), "{code}: {error}");
     }

@@ -1,0 +1,78 @@
+//! Following our own objects.
+
+use futures::{Stream, StreamExt};
+use kube::Api;
+use kube::runtime::watcher::{self, Event};
+
+use super::Store;
+use super::stored::{Kept, Stored};
+use crate::api::application::Application;
+use crate::api::project::Project;
+
+impl Store {
+    /// Follows the applications of all projects, in the served view without `managedFields`. Errors do
+    /// not end the stream: poll on after a pause (`WatchStreamExt::default_backoff`). An application
+    /// that cannot be read is logged and left out.
+    pub fn watch_applications(
+        &self,
+    ) -> impl Stream<Item = Result<Event<Application>, watcher::Error>> + Send + use<> {
+        self.watch()
+    }
+
+    /// Follows the projects, as [`Store::watch_applications`] does.
+    pub fn watch_projects(
+        &self,
+    ) -> impl Stream<Item = Result<Event<Project>, watcher::Error>> + Send + use<> {
+        self.watch()
+    }
+
+    fn watch<T: Kept>(&self) -> impl Stream<Item = Result<Event<T>, watcher::Error>> + Send + use<T>
+    where
+        Stored<T>: kube::Resource<DynamicType = ()>,
+    {
+        let api = Api::<Stored<T>>::all(self.client.clone());
+        watcher::watcher(api, watcher::Config::default())
+            .filter_map(|event| std::future::ready(event.map(readable).transpose()))
+    }
+}
+
+/// Returns the event of an object that can be read.
+///
+/// One that turned unreadable keeps its last readable state for whoever follows, until it is deleted.
+fn readable<T: Kept>(event: Event<Stored<T>>) -> Option<Event<T>> {
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(stored) => Event::InitApply(object(stored)?),
+        Event::Apply(stored) => Event::Apply(object(stored)?),
+        Event::Delete(stored) => Event::Delete(deleted(stored)),
+    })
+}
+
+/// What is gone is known by its metadata.
+fn deleted<T: Kept>(stored: Stored<T>) -> T {
+    match stored {
+        Stored::Readable(object) => object,
+        Stored::Unreadable { metadata, .. } => {
+            let mut object = T::default();
+            *object.metadata_mut() = *metadata;
+            object
+        }
+    }
+}
+
+fn object<T: Kept>(stored: Stored<T>) -> Option<T> {
+    match stored {
+        Stored::Readable(object) => Some(object),
+        Stored::Unreadable { metadata, why } => {
+            tracing::error!(
+                kind = T::WHICH.served(),
+                namespace = metadata.namespace,
+                name = metadata.name,
+                why,
+                "the stored object cannot be read and is passed over; put it right with kubectl edit"
+            );
+            None
+        }
+    }
+}
