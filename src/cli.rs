@@ -9,6 +9,10 @@ use crate::api::crd;
 use crate::app;
 use crate::config::Serve;
 
+/// Stack of a thread, in bytes. Reading an Application as nested as its type allows takes more than the
+/// usual 2 MiB without optimisation; what is not used costs nothing.
+const STACK: usize = 8 << 20;
+
 /// GitOps as a native part of Kubernetes.
 #[derive(Debug, Parser)]
 #[command(name = "gitopsd", version, arg_required_else_help = true)]
@@ -49,7 +53,7 @@ fn serve(config: Serve) -> Result<(), String> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| "cannot choose the cryptography to use: one is chosen already".to_owned())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
     runtime.block_on(app::serve(config)).map_err(|error| error.to_string())
 }

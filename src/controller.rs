@@ -11,6 +11,7 @@ mod queue;
 mod reconcile;
 mod record;
 mod resolve;
+mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::Context;
 use super::memory::{Remembered, Rendering};
 use super::resolve::Wanted;
-use crate::api::application::ApplicationSource;
+use crate::api::application::{ApplicationSource, Tool};
 use crate::engine::operation::Revisions;
 use crate::engine::status::{Condition, ConditionKind};
+use crate::engine::subject::Subject;
 use crate::manifest::Manifest;
 use crate::render;
 use crate::source::git::{Commit, Credentials, Freshness, Repository, Trust};
@@ -39,7 +40,7 @@ pub(super) enum Demand {
 pub(super) async fn fetch(
     context: &Context,
     memory: &mut Remembered,
-    project: &str,
+    subject: &Subject,
     wanted: &Wanted,
     demand: Demand,
 ) -> Result<Fetched, Condition> {
@@ -48,7 +49,7 @@ pub(super) async fn fetch(
     }
     let mut renderings = Vec::with_capacity(wanted.0.len());
     for (index, source) in wanted.0.iter().enumerate() {
-        let rendering = one(context, memory, project, source, demand).await.map_err(|message| {
+        let rendering = one(context, memory, subject, source, demand).await.map_err(|message| {
             let which = if wanted.0.len() > 1 { format!("source {} of {}: ", index + 1, wanted.0.len()) } else { String::new() };
             Condition {
                 kind: ConditionKind::ComparisonError,
@@ -86,13 +87,15 @@ fn remember(memory: &mut Remembered, renderings: Vec<Rendering>) {
 async fn one(
     context: &Context,
     memory: &Remembered,
-    project: &str,
+    subject: &Subject,
     source: &ApplicationSource,
     demand: Demand,
 ) -> Result<Rendering, String> {
-    render::supported(source).map_err(|error| error.to_string())?;
+    if let Some(chart) = source.chart_name() {
+        return Err(format!("the chart {chart} is in a Helm repository, and those are not rendered by this version"));
+    }
     let git = &context.parts.git;
-    let credentials = context.parts.store.repository_credentials(project, &source.repo_url).await;
+    let credentials = context.parts.store.repository_credentials(&subject.project, &source.repo_url).await;
     let credentials = credentials.map_err(|error| error.to_string())?;
     let repository = repository(&source.repo_url, credentials);
     let revision = source.target_revision.as_deref().unwrap_or_default();
@@ -102,10 +105,25 @@ async fn one(
     if let Some(known) = known.filter(|known| known.commit == commit.sha) {
         return Ok(known.clone());
     }
+    if source.is_reference_only() {
+        return Ok(reference(source, commit));
+    }
     let tree = git.tree(&repository, &commit).await.map_err(|error| error.to_string())?;
     match known.filter(|known| holds(known, &tree)) {
         Some(known) => Ok(Rendering { commit: commit.sha, ..known.clone() }),
-        None => render_tree(source.clone(), tree, commit).await,
+        None => render_tree(&subject.name, source.clone(), tree, commit).await,
+    }
+}
+
+/// A source that others refer to renders nothing by itself.
+fn reference(source: &ApplicationSource, commit: Commit) -> Rendering {
+    Rendering {
+        source: source.clone(),
+        commit: commit.sha,
+        read: Vec::new(),
+        manifests: Arc::new([]),
+        source_type: Tool::Directory.as_str().to_owned(),
+        warnings: Vec::new(),
     }
 }
 
@@ -134,16 +152,18 @@ fn freshness(context: &Context, demand: Demand) -> Freshness {
 
 /// Says whether everything that was read is the same in `tree`.
 fn holds(known: &Rendering, tree: &Tree) -> bool {
-    !known.read.is_empty()
-        && known.read.iter().all(|(path, id)| {
-            tree.entry(path).ok().flatten().is_some_and(|entry| entry.id == *id)
+    known.read.iter().all(|(path, id)| {
+            tree.entry(path).is_ok_and(|entry| entry.map(|entry| entry.id).unwrap_or_default() == *id)
         })
 }
 
 /// Rendering is work for a processor, not for the async threads.
-async fn render_tree(source: ApplicationSource, tree: Tree, commit: Commit) -> Result<Rendering, String> {
+async fn render_tree(application: &str, source: ApplicationSource, tree: Tree, commit: Commit) -> Result<Rendering, String> {
+    let application = application.to_owned();
     let work = move || {
-        let rendered = render::render(&render::Request { tree: &tree, source: &source })?;
+        let limits = render::Limits::default();
+        let request = render::Request { tree: &tree, source: &source, application: &application, limits };
+        let rendered = render::render(&request)?;
         let manifests: Arc<[Box<str>]> =
             rendered.manifests.into_iter().map(|manifest| manifest.into_value().to_string().into()).collect();
         Ok::<_, render::Error>(Rendering {

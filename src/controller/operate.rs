@@ -62,7 +62,7 @@ async fn pin(
     wanted: &Wanted,
     demand: Demand,
 ) -> Result<Wanted, Condition> {
-    let fetched = fetch::fetch(context, memory, &resolved.subject.project, wanted, demand).await?;
+    let fetched = fetch::fetch(context, memory, &resolved.subject, wanted, demand).await?;
     let mut pinned = wanted.clone();
     for (source, revision) in pinned.0.iter_mut().zip(&fetched.revisions.0) {
         source.target_revision = Some(revision.clone());
@@ -191,7 +191,7 @@ async fn go_on(
         state = operation::repeat(state);
     }
     let wanted = resolve::wanted_by_running(&state, application);
-    let fetched = fetch::fetch(context, memory, &resolved.subject.project, &wanted, Demand::Recent).await;
+    let fetched = fetch::fetch(context, memory, &resolved.subject, &wanted, Demand::Recent).await;
     let state = match fetched {
         Err(condition) => operation::finish(state, OperationPhase::Error, condition.message, context.now()),
         Ok(fetched) => {

@@ -144,7 +144,7 @@ async fn look(
 ) -> Result<Look, Error> {
     let before = status::of(application);
     let wanted = resolve::wanted_by_spec(application);
-    let fetched = match fetch::fetch(context, memory, &resolved.subject.project, &wanted, demand).await {
+    let fetched = match fetch::fetch(context, memory, &resolved.subject, &wanted, demand).await {
         Ok(fetched) => fetched,
         Err(condition) => {
             let conditions = vec![condition];

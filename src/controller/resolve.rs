@@ -30,6 +30,9 @@ pub(super) fn resolve(context: &Context, application: &Application) -> Result<Re
     if !findings.is_empty() {
         return Err(findings.into_iter().flat_map(|finding| invalid(finding.message)).collect());
     }
+    if application.spec.source_hydrator.is_some() {
+        return Err(invalid("spec.sourceHydrator is not supported by this version; use spec.source".into()));
+    }
     let subject = Subject::of(application).map_err(|error| invalid(error.to_string()))?;
     let project = context.project(namespace).ok_or_else(|| {
         invalid(format!(

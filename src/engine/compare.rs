@@ -8,6 +8,7 @@ mod builtin;
 mod difference;
 pub(crate) mod document;
 pub(crate) mod fields;
+mod items;
 mod owned;
 mod quantity;
 

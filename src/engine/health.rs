@@ -12,7 +12,7 @@ mod workload;
 
 use serde_json::Value;
 
-pub use crate::api::application::HealthCode;
+use crate::api::application::HealthCode;
 use crate::manifest::Gvk;
 
 /// How an object is.

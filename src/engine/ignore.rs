@@ -122,7 +122,7 @@ fn expression(text: &str) -> Result<jq::Expression, Error> {
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
     rules: Vec<Arc<Rule>>,
-    /// Whether the object may be a ClusterRole whose rules a controller gathers from others.
+    /// Whether the object may be a `ClusterRole` whose rules a controller gathers from others.
     aggregated: bool,
 }
 

@@ -21,7 +21,7 @@ pub fn images<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     sorted(images.map(String::from))
 }
 
-/// Returns where the spec of a pod stands in an object: a Pod, a CronJob, or anything with a pod template,
+/// Returns where the spec of a pod stands in an object: a `Pod`, a `CronJob`, or anything with a pod template,
 /// custom kinds included.
 fn pod_spec(object: &Value) -> Option<&Value> {
     let pointers: &[&str] = match object["kind"].as_str()? {

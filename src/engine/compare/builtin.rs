@@ -113,11 +113,11 @@ impl<'a> Kind<'a> {
     pub(super) fn is_quantity(self, path: &[&str]) -> bool {
         self.builtin
             && match path {
-                [.., "limits" | "requests" | "hard" | "capacity" | "overhead" | "podFixed", _] => true,
+                [.., "sizeLimit" | "averageValue" | "divisor"]
+                | [.., "limits" | "requests" | "hard" | "capacity" | "overhead" | "podFixed", _] => true,
                 [.., "max" | "min" | "default" | "defaultRequest" | "maxLimitRequestRatio", _] => {
                     self.kind == "LimitRange"
                 }
-                [.., "sizeLimit" | "averageValue" | "divisor"] => true,
                 _ => false,
             }
     }

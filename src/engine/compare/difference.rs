@@ -93,7 +93,7 @@ impl Search {
             (None, None) => {}
             (Some(Value::Object(a)), Some(Value::Object(b))) => self.objects(sides, [a, b], level),
             (Some(Value::Array(a)), Some(Value::Array(b))) => {
-                self.lists(sides[0].items(a), sides[1].items(b));
+                self.lists(&sides[0].items(a), &sides[1].items(b));
             }
             (Some(a), Some(b)) if a == b => {}
             _ => self.found.push(self.path.clone()),
@@ -110,19 +110,19 @@ impl Search {
         }
     }
 
-    fn lists(&mut self, a: Vec<Side<'_>>, b: Vec<Side<'_>>) {
-        match (by_name(&a), by_name(&b)) {
+    fn lists(&mut self, a: &[Side<'_>], b: &[Side<'_>]) {
+        match (by_name(a), by_name(b)) {
             (Some(first), Some(second)) => {
                 let found = self.found.len();
                 self.named(&first, &second);
                 let order = |items: &[Side<'_>]| {
                     items.iter().map(|item| item.name().map(String::from)).collect::<Vec<_>>()
                 };
-                if self.found.len() == found && order(&a) != order(&b) {
+                if self.found.len() == found && order(a) != order(b) {
                     self.found.push(format!("{} (order)", self.path));
                 }
             }
-            _ => self.positions(&a, &b),
+            _ => self.positions(a, b),
         }
     }
 

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 
 use super::builtin::Kind;
 use super::document::Document;
-use super::fields::{Fields, has_key, may_have_key};
+use super::fields::Fields;
+use super::items::{Slot, Unclaimed, excused};
 use super::{push_field, quantity};
 use crate::engine::ignore::Ignore;
 use crate::engine::ignore::places::Places;
@@ -300,11 +301,10 @@ impl<'a> Walk<'a> {
             return Err(Unclear);
         }
         let live = here.live.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let mut claimed =
-            Claimed { keyed: vec![false; owned.keyed.len()], values: vec![false; owned.values.len()] };
+        let mut unclaimed = Unclaimed::of(owned);
         let mut last = None;
         for (index, item) in items.iter().enumerate() {
-            let Some(slot) = claimed.claim(owned, item) else {
+            let Some(slot) = unclaimed.claim(item) else {
                 if here.item(index, item, None).is_ignored() { continue } else { return Err(Unclear) }
             };
             let position = live.iter().position(|live| slot.is(live));
@@ -320,86 +320,6 @@ impl<'a> Walk<'a> {
                 self.same(Some(fields), here)?;
             }
         }
-        let left = claimed.left(owned);
-        let excused = left.into_iter().all(|slot| slot.excused(live, here.hidden_live));
-        if excused { Ok(()) } else { Err(Unclear) }
+        if unclaimed.are_excused(live, here.hidden_live) { Ok(()) } else { Err(Unclear) }
     }
-}
-
-/// An owned item of a list.
-#[derive(Clone, Copy)]
-enum Slot<'a> {
-    Keyed(&'a Map<String, Value>, &'a Fields),
-    Value(&'a Value),
-}
-
-impl Slot<'_> {
-    fn is(self, item: &Value) -> bool {
-        match self {
-            Self::Keyed(key, _) => has_key(item, key),
-            Self::Value(value) => item == value,
-        }
-    }
-
-    /// Says whether not desiring the item is fine because what we own of it is ignored.
-    fn excused(self, live: &[Value], hidden: Option<&Places>) -> bool {
-        let Some(index) = live.iter().position(|item| self.is(item)) else { return false };
-        let hidden = hidden.and_then(|places| places.item(index));
-        match self {
-            Self::Keyed(_, fields) => excused(fields, Some(&live[index]), hidden),
-            Self::Value(_) => hidden.is_some_and(Places::is_whole),
-        }
-    }
-}
-
-/// Which owned items of a list have found their desired item.
-struct Claimed {
-    keyed: Vec<bool>,
-    values: Vec<bool>,
-}
-
-impl Claimed {
-    /// Finds the owned item that a desired item is, once.
-    fn claim<'a>(&mut self, owned: &'a Fields, item: &Value) -> Option<Slot<'a>> {
-        if let Some(index) = (0..owned.values.len()).find(|&index| owned.values[index] == *item) {
-            return take(&mut self.values, index).then(|| Slot::Value(&owned.values[index]));
-        }
-        let fits = |&index: &usize| !self.keyed[index] && may_have_key(item, &owned.keyed[index].0);
-        let candidates: Vec<usize> = (0..owned.keyed.len()).filter(fits).collect();
-        let index = match candidates[..] {
-            [index] => index,
-            // The one key of built-in kinds with a default that commonly is left out.
-            _ => candidates
-                .into_iter()
-                .find(|&index| owned.keyed[index].0.get("protocol").is_some_and(|p| p == "TCP"))?,
-        };
-        let (key, fields) = &owned.keyed[index];
-        take(&mut self.keyed, index).then_some(Slot::Keyed(key, fields))
-    }
-
-    /// Returns the owned items that nothing desires.
-    fn left<'a>(&self, owned: &'a Fields) -> Vec<Slot<'a>> {
-        let keyed = owned.keyed.iter().zip(&self.keyed).filter(|(_, claimed)| !**claimed);
-        let values = owned.values.iter().zip(&self.values).filter(|(_, claimed)| !**claimed);
-        let keyed = keyed.map(|((key, fields), _)| Slot::Keyed(key, fields));
-        keyed.chain(values.map(|(value, _)| Slot::Value(value))).collect()
-    }
-}
-
-fn take(claimed: &mut [bool], index: usize) -> bool {
-    !std::mem::replace(&mut claimed[index], true)
-}
-
-/// Says whether everything that is owned here is ignored.
-fn excused(owned: &Fields, live: Option<&Value>, hidden: Option<&Places>) -> bool {
-    let (Some(hidden), Some(live)) = (hidden, live) else { return false };
-    if hidden.is_whole() {
-        return true;
-    }
-    let items = live.as_array().map_or(&[][..], Vec::as_slice);
-    !owned.is_leaf()
-        && !owned.indexed
-        && owned.fields.iter().all(|(name, owned)| excused(owned, live.get(name), hidden.field(name)))
-        && owned.keyed.iter().all(|(key, fields)| Slot::Keyed(key, fields).excused(items, Some(hidden)))
-        && owned.values.iter().all(|value| Slot::Value(value).excused(items, Some(hidden)))
 }

@@ -1,4 +1,4 @@
-//! Health of work that ends: Jobs, CronJobs, Argo Workflows.
+//! Health of work that ends: `Job`, `CronJob`, Argo's `Workflow`.
 
 use serde_json::Value;
 
