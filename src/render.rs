@@ -13,7 +13,7 @@ pub mod tree;
 #[cfg(test)]
 mod tests;
 
-use crate::api::application::{ApplicationSource, Tool};
+use crate::api::application::{ApplicationSource, ApplicationSourceDirectory, Tool};
 use crate::manifest::Manifest;
 
 pub use self::error::Error;
@@ -120,7 +120,7 @@ fn written_tool(source: &ApplicationSource) -> Result<Option<Tool>, Error> {
     let is_empty = |tool: &Tool| match tool {
         Tool::Helm => helm.as_ref().is_some_and(|block| *block == Default::default()),
         Tool::Kustomize => kustomize.as_ref().is_some_and(|block| *block == Default::default()),
-        Tool::Directory => directory.as_ref().is_some_and(|block| *block == Default::default()),
+        Tool::Directory => directory.as_ref().is_some_and(says_nothing),
         Tool::Plugin => false,
     };
     let tools: Vec<Tool> = source.tools().into_iter().filter(|tool| !is_empty(tool)).collect();
@@ -129,6 +129,12 @@ fn written_tool(source: &ApplicationSource) -> Result<Option<Tool>, Error> {
         return Err(Error::SeveralTools(names.join(",")));
     }
     Ok(tools.first().copied())
+}
+
+/// Says whether a block means the same as none. `recurse: false` is what holds anyway.
+fn says_nothing(block: &ApplicationSourceDirectory) -> bool {
+    let said = ApplicationSourceDirectory { recurse: block.recurse.filter(|recurse| *recurse), ..block.clone() };
+    said == ApplicationSourceDirectory::default()
 }
 
 /// Tells the tool by the files in the directory.

@@ -178,7 +178,10 @@ fn a_directory_block_overrules_the_files() {
     let tree = Memory::new(&[("a.yaml", &object("a")), ("kustomization.yaml", "resources: [a.yaml]\n")]);
     let rendered = run(&tree, &json!({"directory": {"exclude": "kust*"}, "helm": {}})).unwrap();
     assert_eq!((names(&rendered), rendered.source_type), (vec!["a"], Tool::Directory));
-    assert!(run(&tree, &json!({"directory": {}})).is_err(), "an empty block says nothing");
+    for nothing in [json!({}), json!({"recurse": false})] {
+        let error = run(&tree, &json!({"directory": nothing})).unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{nothing}: {error}");
+    }
 }
 
 #[test]
