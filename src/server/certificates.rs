@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Clock;
 use super::health::{Flag, Health};
 use super::tls::Serving;
-use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET, SYSTEM_NAMESPACE};
+use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET};
 use material::{Material, Next};
 
 const FIELD_MANAGER: &str = "gitopsd";
@@ -59,12 +59,6 @@ impl Settings {
                 "127.0.0.1".into(),
             ],
         }
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self::of(SYSTEM_NAMESPACE)
     }
 }
 
