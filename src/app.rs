@@ -79,7 +79,7 @@ async fn serve_api(
     let authorizer = Authorizer::new(client.clone());
     let serving = tls::Serving::new();
     let follow = authenticator.follow(&health);
-    let settings = certificate_settings(&config.namespace);
+    let settings = certificates::Settings::of(&config.namespace);
     let keep = certificates::keep(client, settings, Arc::clone(&serving), &health, clock::now);
     let server = Server::new(server::Parts {
         authenticator,
@@ -94,16 +94,6 @@ async fn serve_api(
         () = follow => Ok(()),
         () = keep => Ok(()),
         served = server.serve(listener, serving, shutdown, Stopping::default()) => Ok(served?),
-    }
-}
-
-/// The certificate is for the names of the Service, and for this machine in tests and for trying out.
-fn certificate_settings(namespace: &str) -> certificates::Settings {
-    let service = format!("{}.{namespace}.svc", names::SERVICE);
-    certificates::Settings {
-        namespace: namespace.into(),
-        names: vec![service.clone(), format!("{service}.cluster.local"), "localhost".into(), "127.0.0.1".into()],
-        ..certificates::Settings::default()
     }
 }
 

@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// There is neither a kubeconfig nor a mounted service account.
     #[error("no kubeconfig was given and this process does not run in a pod of a cluster")]
-    NotInCluster(#[source] kube::config::InClusterError),
+    NotInCluster(#[source] Box<kube::config::InClusterError>),
     /// The kubeconfig names a proxy.
     #[error("the kubeconfig asks for the proxy {host}, which is not supported; name the API server directly")]
     Proxy {
@@ -60,7 +60,7 @@ pub enum Error {
         /// Address of the API server.
         server: String,
         /// What is wrong.
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
     /// A service account cannot have this name.
     #[error("no service account can be named {name:?} in namespace {namespace:?}")]
@@ -97,7 +97,7 @@ pub enum Error {
     #[error("reading {key}: {}", failure.message)]
     Read {
         /// The object.
-        key: Key,
+        key: Box<Key>,
         /// Why.
         failure: Failure,
     },
@@ -230,7 +230,7 @@ impl Cluster {
         execute::fetch(&self.connection.client(), &resource, &key).await.map_err(|refusal| {
             let failure =
                 Attempt { verb: "get", resource: &resource, key: &key, account: None }.failure(&refusal);
-            Error::Read { key, failure }
+            Error::Read { key: Box::new(key), failure }
         })
     }
 

@@ -7,6 +7,8 @@ pub mod yaml;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 /// Group, version and kind of an object. The core group is `""`.
@@ -223,6 +225,18 @@ impl Manifest {
     pub fn remove(&mut self, field: &str) {
         if let Value::Object(object) = &mut self.0 {
             object.shift_remove(field);
+        }
+    }
+
+    /// Moves a Secret's `stringData` into its `data`, as the API server does. Applied as `stringData`,
+    /// keys that leave Git would stay in the cluster.
+    pub fn settle_string_data(&mut self) {
+        let Value::Object(object) = &mut self.0 else { return };
+        let Some(Value::Object(texts)) = object.shift_remove("stringData") else { return };
+        let data = entry(object, "data");
+        for (key, text) in texts {
+            let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+            data.insert(key, BASE64.encode(text).into());
         }
     }
 

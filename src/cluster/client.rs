@@ -54,7 +54,7 @@ impl Connection {
     /// from the service account that Kubernetes mounts into a pod. Nothing is sent yet.
     pub async fn from_kubeconfig(path: Option<&Path>) -> Result<Self, Error> {
         let config = match path {
-            None => kube::Config::incluster().map_err(Error::NotInCluster)?,
+            None => kube::Config::incluster().map_err(|error| Error::NotInCluster(Box::new(error)))?,
             Some(path) => read(path).await?,
         };
         Self::from_config(config)
@@ -134,7 +134,7 @@ fn cause(error: &KubeconfigError) -> String {
 
 /// Builds the layers that every request passes, with a connection pool of their own.
 fn stack(config: &kube::Config) -> Result<Service, Error> {
-    let failed = |source| Error::Client { server: config.cluster_url.to_string(), source };
+    let failed = |source| Error::Client { server: config.cluster_url.to_string(), source: Box::new(source) };
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .layer(DecompressionLayer::new().gzip(!config.disable_compression))
@@ -174,7 +174,7 @@ fn pool(connector: Connector) -> legacy::Client<Connector, Body> {
 
 /// Offers HTTP/2 in the TLS handshake and takes HTTP/1.1 where the server knows no better.
 fn connector(config: &kube::Config) -> Result<Connector, Error> {
-    let failed = |source| Error::Client { server: config.cluster_url.to_string(), source };
+    let failed = |source| Error::Client { server: config.cluster_url.to_string(), source: Box::new(source) };
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut http = HttpConnector::new();

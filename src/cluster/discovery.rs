@@ -1,5 +1,5 @@
-//! Which kinds a cluster serves. The answer is a snapshot that follows CustomResourceDefinitions and
-//! APIServices, so that a kind is known about a second after its definition.
+//! Which kinds a cluster serves. The answer is a snapshot that follows definitions of custom
+//! resources and registrations of API servers, so that a kind is known about a second after its definition.
 
 pub mod kinds;
 
@@ -54,7 +54,7 @@ impl Discovery {
     /// Asks which kinds are served and goes on to follow changes. Fails if the cluster does not answer.
     pub async fn start(client: Client) -> Result<Self, Error> {
         let started = Instant::now();
-        let kinds = Arc::new(load(&client, &Kinds::default()).await.map_err(unreadable)?);
+        let kinds = Arc::new(load(&client, &Kinds::default()).await.map_err(|refusal| unreadable(&refusal))?);
         let shared = Arc::new(Shared {
             client,
             kinds: watch::Sender::new(kinds),
@@ -122,7 +122,7 @@ impl Discovery {
     }
 
     async fn refresh_since(&self, since: Option<Instant>) -> Result<(), Error> {
-        self.shared.refresh_since(since).await.map_err(unreadable)
+        self.shared.refresh_since(since).await.map_err(|refusal| unreadable(&refusal))
     }
 }
 
@@ -146,7 +146,7 @@ impl Shared {
     }
 }
 
-fn unreadable(refusal: Refusal) -> Error {
+fn unreadable(refusal: &Refusal) -> Error {
     Error::Discovery { cause: refusal.to_string() }
 }
 

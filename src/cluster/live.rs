@@ -140,9 +140,7 @@ impl Cache {
         self.watch(kinds)?;
         let mut states = self.inner.store.states.subscribe();
         let known = async {
-            while self.synced(kinds)? == Readiness::Waiting {
-                states.changed().await.expect("the store holds the sender");
-            }
+            while self.synced(kinds)? == Readiness::Waiting && states.changed().await.is_ok() {}
             Ok(())
         };
         match tokio::time::timeout(patience, known).await {

@@ -37,11 +37,12 @@ pub(super) async fn desired(
     let scopes = |gvk: &Gvk| cluster.scope(gvk);
     let mut desired = desired::desired(&resolved.subject, &resolved.project.spec, manifests, &scopes);
     watch(context, &desired, &crate::engine::status::of(application)).await?;
-    if resolved.subject.options.respect_ignore_differences {
-        // Rules that do not compile are reported by `compare`, and nothing is applied then.
-        if let Ok(rules) = Rules::new(&application.spec.ignore_differences) {
-            leave_ignored(context, &mut desired, &rules);
-        }
+    // Rules that do not compile are reported by `compare`, and nothing is applied then. Without the
+    // option, only what a controller gathers into aggregated ClusterRoles is left to it.
+    let respected = resolved.subject.options.respect_ignore_differences;
+    let rules = if respected { Rules::new(&application.spec.ignore_differences) } else { Ok(Rules::default()) };
+    if let Ok(rules) = rules {
+        leave_ignored(context, &mut desired, &rules);
     }
     Ok(desired)
 }
@@ -72,11 +73,12 @@ pub(super) fn recorded_kinds(status: &ApplicationStatus) -> BTreeSet<Gvk> {
     resources.chain(results).filter(|gvk| !gvk.version.is_empty()).collect()
 }
 
-/// `RespectIgnoreDifferences=true`: what is ignored is not applied to objects that exist.
+/// What is ignored is not applied to objects that exist.
 fn leave_ignored(context: &Context, desired: &mut Desired, rules: &Rules) {
     for object in &mut desired.resources {
-        if let Some(live) = context.parts.cluster.find(&object.key) {
-            rules.of(&object.key).omit(&mut object.manifest, &live);
+        let ignore = rules.of(&object.key);
+        if let Some(live) = context.parts.cluster.find(&object.key).filter(|_| !ignore.is_empty()) {
+            ignore.omit(&mut object.manifest, &live);
         }
     }
 }

@@ -90,6 +90,9 @@ fn object(
         }
     }
     manifest.remove("status");
+    if gvk.kind == "Secret" && gvk.group.is_empty() {
+        manifest.settle_string_data();
+    }
     let key = manifest.key();
     manifest.set_label(APPLICATION_LABEL, &tracking::label_value(&subject.project, &subject.name));
     manifest.set_annotation(TRACKING_ANNOTATION, &tracking::id(&subject.project, &subject.name, &key));

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Clock;
 use super::health::{Flag, Health};
 use super::tls::Serving;
-use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET, SYSTEM_NAMESPACE};
+use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET};
 use material::{Material, Next};
 
 const FIELD_MANAGER: &str = "gitopsd";
@@ -44,15 +44,17 @@ pub struct Settings {
     pub names: Vec<String>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// Returns the settings of gitopsd in `namespace`.
+    #[must_use]
+    pub fn of(namespace: &str) -> Self {
         Self {
-            namespace: SYSTEM_NAMESPACE.into(),
+            namespace: namespace.into(),
             secret: SERVING_CERT_SECRET.into(),
             api_service: API_SERVICE.into(),
             names: vec![
-                format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc"),
-                format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc.cluster.local"),
+                format!("{SERVICE}.{namespace}.svc"),
+                format!("{SERVICE}.{namespace}.svc.cluster.local"),
                 "localhost".into(),
                 "127.0.0.1".into(),
             ],
@@ -74,14 +76,14 @@ enum Error {
 }
 
 /// Keeps a certificate in `serving` and kube-apiserver's belief in it. Ends only with the process;
-/// readiness of `health` waits for the first certificate.
-pub async fn keep(
+/// readiness of `health` waits for the first certificate from this call on.
+pub fn keep(
     client: kube::Client,
     settings: Settings,
     serving: Arc<Serving>,
     health: &Health,
     clock: Clock,
-) {
+) -> impl Future<Output = ()> + Send + use<> {
     let (bundle, announced) = watch::channel(None);
     let keeper = Keeper {
         secrets: Api::namespaced(client.clone(), &settings.namespace),
@@ -90,7 +92,9 @@ pub async fn keep(
         installed: health.flag("serving-certificate"),
         bundle,
     };
-    tokio::join!(keeper.run(clock), announce(client, settings.api_service, announced));
+    async move {
+        tokio::join!(keeper.run(clock), announce(client, settings.api_service, announced));
+    }
 }
 
 /// PEM text of the CAs, once there is one.

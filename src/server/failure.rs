@@ -131,6 +131,7 @@ impl Failure {
     }
 
     /// 403: `why` says which right is missing or what forbids it.
+    #[must_use]
     pub fn forbidden<'a>(subject: impl Into<Subject<'a>>, name: &str, why: impl fmt::Display) -> Self {
         let subject = subject.into();
         let message = if name.is_empty() {
@@ -142,11 +143,13 @@ impl Failure {
     }
 
     /// 403 for something that is not a resource.
+    #[must_use]
     pub fn forbidden_path(why: impl fmt::Display) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", format!("forbidden: {why}")).details(|_| {})
     }
 
     /// 403: nothing can be created in a namespace that is going away.
+    #[must_use]
     pub fn namespace_terminating<'a>(subject: impl Into<Subject<'a>>, name: &str, namespace: &str) -> Self {
         let why =
             format!("unable to create new content in namespace {namespace} because it is being terminated");
@@ -159,6 +162,7 @@ impl Failure {
     }
 
     /// 404: no object of that name.
+    #[must_use]
     pub fn not_found<'a>(subject: impl Into<Subject<'a>>, name: &str) -> Self {
         let subject = subject.into();
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{subject} {name:?} not found"))
@@ -172,6 +176,7 @@ impl Failure {
     }
 
     /// 405: `verb` is a word of Kubernetes RBAC.
+    #[must_use]
     pub fn method_not_supported<'a>(subject: impl Into<Subject<'a>>, verb: &str) -> Self {
         let subject = subject.into();
         let message = format!("{verb} is not supported on resources of kind \"{subject}\"");
@@ -191,16 +196,19 @@ impl Failure {
     }
 
     /// 409: an object of that name exists.
+    #[must_use]
     pub fn already_exists<'a>(subject: impl Into<Subject<'a>>, name: &str) -> Self {
         Self::taken(subject.into(), name, format_args!(""), format_args!(""))
     }
 
     /// 409: an object of that name exists and is going away.
+    #[must_use]
     pub fn already_exists_deleting<'a>(subject: impl Into<Subject<'a>>, name: &str) -> Self {
         Self::taken(subject.into(), name, format_args!("object is being deleted: "), format_args!(""))
     }
 
     /// 409: no free name was found for `generateName`.
+    #[must_use]
     pub fn generated_name_taken<'a>(subject: impl Into<Subject<'a>>, name: &str) -> Self {
         let suffix = format_args!(", the server was not able to generate a unique name for the object");
         Self::taken(subject.into(), name, format_args!(""), suffix).with_retry_after(1)
@@ -217,6 +225,7 @@ impl Failure {
     }
 
     /// 409: the object is not in the state that the request assumes.
+    #[must_use]
     pub fn conflict<'a>(subject: impl Into<Subject<'a>>, name: &str, why: impl fmt::Display) -> Self {
         let subject = subject.into();
         let message = format!("Operation cannot be fulfilled on {subject} {name:?}: {why}");
@@ -224,6 +233,7 @@ impl Failure {
     }
 
     /// 409: the object has another resource version than the request says.
+    #[must_use]
     pub fn modified<'a>(subject: impl Into<Subject<'a>>, name: &str) -> Self {
         let why =
             "the object has been modified; please apply your changes to the latest version and try again";
@@ -249,6 +259,7 @@ impl Failure {
     }
 
     /// 413 for other reasons, such as a patch of too many operations.
+    #[must_use]
     pub fn too_large(why: impl fmt::Display) -> Self {
         let message = format!("Request entity is too large: {why}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
@@ -299,6 +310,7 @@ impl Failure {
     }
 
     /// 500: the fault is on this side. `why` is shown to the client, so it must carry no secrets.
+    #[must_use]
     pub fn internal(why: impl fmt::Display) -> Self {
         let why = why.to_string();
         Self::new(
@@ -316,6 +328,7 @@ impl Failure {
     }
 
     /// 504: not done in time.
+    #[must_use]
     pub fn timeout(why: impl fmt::Display) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", format!("Timeout: {why}")).details(|_| {})
     }

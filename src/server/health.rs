@@ -95,9 +95,10 @@ fn report(checks: &[(&'static str, bool)], question: Question) -> String {
     let mut report = String::new();
     for (name, good) in checks {
         // Writing to a string cannot fail.
-        _ = match good {
-            true => writeln!(report, "[+]{name} ok"),
-            false => writeln!(report, "[-]{name} failed: reason withheld"),
+        _ = if *good {
+            writeln!(report, "[+]{name} ok")
+        } else {
+            writeln!(report, "[-]{name} failed: reason withheld")
         };
     }
     let verdict = if checks.iter().all(|(_, good)| *good) { "passed" } else { "failed" };

@@ -120,10 +120,11 @@ impl Pipeline {
         body: Body,
     ) -> Result<Response, Failure> {
         let long_running = info.is_long_running();
-        let time = match long_running {
-            // Only its beginning is limited: the rest goes on until the client has enough.
-            true => limits::LONGEST,
-            false => limits::deadline(parts.uri.query().unwrap_or_default())?,
+        // Of a watch only the beginning is limited: the rest goes on until the client has enough.
+        let time = if long_running {
+            limits::LONGEST
+        } else {
+            limits::deadline(parts.uri.query().unwrap_or_default())?
         };
         parts.extensions.insert(info);
         parts.extensions.insert(user);

@@ -442,7 +442,7 @@ impl Query {
         }
         Ok(Self {
             watch: watch.is_some_and(|value| is_true(&value)),
-            selected_name: selector.and_then(exact_name),
+            selected_name: selector.as_deref().and_then(exact_name),
         })
     }
 }
@@ -465,7 +465,7 @@ fn unescape(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-fn exact_name(selector: String) -> Option<String> {
+fn exact_name(selector: &str) -> Option<String> {
     selector.split(',').find_map(|term| {
         let value = term.strip_prefix("metadata.name=")?;
         let name = value.strip_prefix('=').unwrap_or(value);

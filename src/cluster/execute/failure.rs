@@ -89,7 +89,8 @@ impl Attempt<'_> {
     fn missing_impersonation(&self) -> String {
         let name = self.account.map(ServiceAccount::name).unwrap_or_default();
         format!(
-            "gitopsd itself may not act as service account {name:?}; its ClusterRole has to allow impersonate on serviceaccounts"
+            "gitopsd itself may not act as service account {name:?}; its ClusterRole has to allow impersonate on \
+             serviceaccounts"
         )
     }
 
@@ -216,7 +217,8 @@ mod tests {
             "message": "strict decoding error: unknown field \"spec.sise\""});
         check("Basket", status, Reason::Invalid, "strict decoding error: unknown field \"spec.sise\"");
         let status = json!({"code": 500, "message":
-            "failed to create typed patch object (east/plums; v1, Kind=Basket): .spec.sise: field not declared in schema"});
+            "failed to create typed patch object (east/plums; v1, Kind=Basket): .spec.sise: field not declared \
+            in schema"});
         check("Basket", status, Reason::Invalid, ".spec.sise: field not declared in schema");
         let status = json!({"code": 500, "message": "failed to convert new object (east/plums; /v1, Kind=Basket) to \
             proper version: unable to convert unstructured object to /v1, Kind=Basket: quantities must match: a"});
@@ -237,7 +239,8 @@ mod tests {
     #[test]
     fn a_missing_right_of_our_own_is_not_blamed_on_the_account() {
         let status = json!({"code": 403, "reason": "Forbidden", "message": "serviceaccounts \"picker\" is forbidden: \
-            User \"gitopsd\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"orchard\""});
+            User \"gitopsd\" cannot impersonate resource \"serviceaccounts\" in API group \"\" \
+            in the namespace \"orchard\""});
         let text = "gitopsd itself may not act as service account \"picker\"; its ClusterRole has to allow \
                     impersonate on serviceaccounts";
         check("Basket", status, Reason::Forbidden, text);
@@ -276,7 +279,8 @@ mod tests {
                 "message": "Invalid value: \"hunter2\": bad"}]}});
         let text = "the API server refused these fields: data[pin] (FieldValueInvalid)";
         check("Secret", status, Reason::Invalid, text);
-        let status = json!({"code": 500, "message": "failed to create typed patch object: .data: expected map, got hunter2"});
+        let status = json!({"code": 500,
+            "message": "failed to create typed patch object: .data: expected map, got hunter2"});
         let text = "the API server answered 500 failure; its text is withheld, as it can quote the Secret";
         check("Secret", status, Reason::Invalid, text);
         let status = json!({"code": 500, "message": "failed to create typed patch object (east/plums; /v1, \

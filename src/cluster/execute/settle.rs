@@ -11,7 +11,7 @@ use crate::engine::step::{Done, Failure, Reason};
 use crate::manifest::Gvk;
 
 /// How long an object that is to be made anew may take to go.
-const UNTIL_GONE: Duration = Duration::from_secs(60);
+const UNTIL_GONE: Duration = Duration::from_mins(1);
 /// How long a new definition may take until its kind is served; Argo CD waits as long.
 const UNTIL_SERVED: Duration = Duration::from_secs(3);
 

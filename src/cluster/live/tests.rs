@@ -117,7 +117,7 @@ async fn listeners_hear_of_changes_but_not_of_own_writes() {
 async fn watches_spread_over_connections_before_streams_run_out() {
     let (connection, _) = server(|_| Reply::Cut);
     let mut watches = Watches::default();
-    for number in 0..FIRST_LANE + LANE + 1 {
+    for number in 0..=FIRST_LANE + LANE {
         let (lane, _) = watches.lane(&connection).unwrap();
         let kind = Kind { group: String::new(), kind: number.to_string() };
         let task = tokio::spawn(std::future::pending::<()>()).abort_handle();

@@ -47,6 +47,16 @@ fn every_object_is_tracked() {
 }
 
 #[test]
+fn text_of_secrets_becomes_data() {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"},
+        "data": {"old": "b2xk"}, "stringData": {"word": "open"}});
+    let desired = of(vec![Manifest::new(secret).unwrap()], &project());
+    let value = desired.resources[0].manifest.value();
+    assert_eq!(value["data"], json!({"old": "b2xk", "word": "b3Blbg=="}));
+    assert!(value.get("stringData").is_none());
+}
+
+#[test]
 fn the_last_of_repeated_objects_counts() {
     let mut last = manifest("ConfigMap", "settings", Some("shop"));
     last.set_label("which", "last");

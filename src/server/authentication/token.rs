@@ -38,13 +38,12 @@ impl Tokens {
             return Err(Failure::unauthorized());
         }
         let key = Sha256::digest(token).into();
-        let answer = match self.answers.lookup(&key, Instant::now()) {
-            Some(answer) => answer,
-            None => {
-                let answer = self.ask(token).await?;
-                self.answers.keep(key, answer.clone(), Instant::now());
-                answer
-            }
+        let answer = if let Some(answer) = self.answers.lookup(&key, Instant::now()) {
+            answer
+        } else {
+            let answer = self.ask(token).await?;
+            self.answers.keep(key, answer.clone(), Instant::now());
+            answer
         };
         answer.map(Arc::unwrap_or_clone).ok_or_else(Failure::unauthorized)
     }
@@ -65,13 +64,9 @@ impl Tokens {
                 None
             }
         };
-        match status {
-            Some(status) => Ok(user(status).map(Arc::new)),
-            None => {
-                let message = "the bearer token could not be reviewed; try again";
-                Err(Failure::unavailable(message).with_retry_after(1))
-            }
-        }
+        let unknown =
+            || Failure::unavailable("the bearer token could not be reviewed; try again").with_retry_after(1);
+        status.map(|status| user(status).map(Arc::new)).ok_or_else(unknown)
     }
 }
 

@@ -90,7 +90,7 @@ impl Material {
     /// Decides what to do with the material at `now`, if it is to serve under `names`.
     pub(super) fn next(&self, names: &[String], now: Timestamp) -> Next {
         let cas = certificates(&self.cas);
-        let Some(ca) = cas.first().and_then(|ca| Facts::of(ca)) else { return Next::All };
+        let Some(ca) = cas.first().and_then(Facts::of) else { return Next::All };
         if !ca.is_valid(now) || !ca.has_key(&self.ca_key) {
             return Next::All;
         }
@@ -143,7 +143,7 @@ pub(super) fn renew(old: &Material, names: &[String], now: Timestamp) -> Result<
     let ca = Authority::read(&old.cas, &old.ca_key)?;
     let mut all = names.to_vec();
     let old_leaf = certificates(&old.chain);
-    let kept = old_leaf.first().and_then(|leaf| Facts::of(leaf)).map(|leaf| leaf.names).unwrap_or_default();
+    let kept = old_leaf.first().and_then(Facts::of).map(|leaf| leaf.names).unwrap_or_default();
     all.extend(kept.into_iter().filter(|name| !names.contains(name)));
     let (chain, key) = ca.sign(&all, now)?;
     Ok(Material { chain, key, ..old.clone() })
@@ -177,7 +177,7 @@ impl Authority {
     }
 
     fn read(pem: &str, key: &str) -> Result<Self, Error> {
-        let name = certificates(pem).first().and_then(|ca| Facts::of(ca)).map(|ca| ca.common_name);
+        let name = certificates(pem).first().and_then(Facts::of).map(|ca| ca.common_name);
         let parameters = Self::parameters(&name.unwrap_or_default());
         Ok(Self { pem: pem.to_owned(), issuer: Issuer::new(parameters, KeyPair::from_pem(key)?) })
     }

@@ -21,13 +21,13 @@ fn secret(material: &Material) -> Value {
 }
 
 fn made() -> Material {
-    material::make(&Settings::default().names, now()).unwrap()
+    material::make(&Settings::of("gitops-system").names, now()).unwrap()
 }
 
 fn keeper(client: kube::Client, health: &Health) -> Keeper {
     Keeper {
         secrets: Api::namespaced(client, "gitops-system"),
-        settings: Settings::default(),
+        settings: Settings::of("gitops-system"),
         serving: Serving::new(),
         installed: health.flag("serving-certificate"),
         bundle: watch::channel(None).0,
@@ -52,7 +52,7 @@ async fn the_first_replica_makes_the_secret() {
     assert!(health.is_ready());
     let written: Secret = serde_json::from_value(written.lock().unwrap().clone()).unwrap();
     let material = Material::read(&written.data.unwrap()).unwrap();
-    assert_eq!(material.next(&Settings::default().names, now()), Next::Keep);
+    assert_eq!(material.next(&Settings::of("gitops-system").names, now()), Next::Keep);
     assert_eq!(*keeper.bundle.borrow(), Some(material.cas));
 }
 

@@ -13,6 +13,8 @@ const JSON: &str = "application/json";
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
+/// What `curl --data` says of a body unless it is told otherwise.
+const UNSAID: &str = "application/x-www-form-urlencoded";
 const PATCHES: &str =
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 
@@ -67,13 +69,18 @@ pub(super) async fn deletion(headers: &mut HeaderMap, query: &str, body: Body) -
     Ok(changed.map_or(options, Into::into))
 }
 
-/// Reads a body in JSON or YAML, which may be absent.
+/// Reads a body in JSON or YAML, which may be absent. Without a content type the body says itself
+/// which of the two it is.
 pub(in crate::server) async fn read_json(headers: &mut HeaderMap, body: Body) -> Result<Bytes, Failure> {
     let body = collect(body).await?;
     match media_type(headers) {
         _ if is_blank(&body) => Ok(body),
-        "" | JSON => Ok(body),
-        "application/yaml" | "text/yaml" | "application/x-yaml" => {
+        JSON => Ok(body),
+        "" | UNSAID if is_json(&body) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            Ok(body)
+        }
+        "" | UNSAID | "application/yaml" | "text/yaml" | "application/x-yaml" => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             from_yaml(&body)
         }

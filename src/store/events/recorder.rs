@@ -140,7 +140,8 @@ impl Recorder {
 async fn count_up(events: &Api<Event>, told: Told, now: Timestamp) -> Result<Option<Told>, Error> {
     let told = Told { count: told.count.saturating_add(1), last: now, ..told };
     let patch = json!({"count": told.count, "lastTimestamp": Time(now)});
-    match events.patch(&told.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    match events.patch(&told.name, &parameters, &Patch::Merge(patch)).await {
         Ok(_) => Ok(Some(told)),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
         Err(error) => Err(failed(error)),
@@ -154,7 +155,8 @@ async fn tell(
     now: Timestamp,
 ) -> Result<Told, Error> {
     let event = event(regarding, happening, now);
-    let made = events.create(&PostParams::default(), &event).await.map_err(failed)?;
+    let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    let made = events.create(&parameters, &event).await.map_err(failed)?;
     Ok(Told { name: made.metadata.name.unwrap_or_default(), count: 1, last: now })
 }
 

@@ -85,7 +85,6 @@ impl Object {
             }
             ("ReplicaSet" | "DaemonSet" | "Job" | "ReplicationController", "Pod") => generated(rest, 5..=5),
             ("StatefulSet", "Pod") | ("CronJob", "Job") => number(rest),
-            ("StatefulSet", "PersistentVolumeClaim") => false,
             ("CronJob", "Pod") => {
                 rest.split_once('-').is_some_and(|(job, pod)| number(job) && generated(pod, 5..=5))
             }
