@@ -173,6 +173,19 @@ async fn objects_are_created_in_their_project() {
 }
 
 #[tokio::test]
+async fn a_project_that_is_no_longer_written_stays_the_namespace() {
+    let house = House::new(&[], |seen| (200, seen.body.clone()));
+    let check = async |patch: Value, expected: Value| {
+        house.send(Method::PATCH, &format!("{SERVED}/tide"), &patch).await;
+        assert_eq!(house.last().body, expected);
+    };
+    let named = json!({"spec": {"project": "harbour", "source": {"path": "deep"}}});
+    check(json!({"spec": {"project": null, "source": {"path": "deep"}}}), named.clone()).await;
+    check(json!({"spec": {"project": "", "source": {"path": "deep"}}}), named).await;
+    check(json!({"spec": {"source": {"path": "deep"}}}), json!({"spec": {"source": {"path": "deep"}}})).await;
+}
+
+#[tokio::test]
 async fn yaml_is_stored_as_json() {
     let house = House::new(&[], |seen| (201, seen.body.clone()));
     let yaml = "apiVersion: gitops/v1\nkind: Application\nmetadata: {name: tide}\nspec:\n  destination: {}\n  source: {repoURL: 'https://git.example/sea', path: .}\n";
