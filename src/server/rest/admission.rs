@@ -176,7 +176,7 @@ fn judge(info: &RequestInfo, form: Form, body: &Value) -> Result<(), Failure> {
 
 fn application_findings(body: &Value, namespace: &str) -> Vec<FieldError> {
     let mut body = body.clone();
-    if let Some(spec) = body["spec"].as_object_mut() {
+    if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("project").or_insert_with(|| namespace.into());
     }
     let app = serde_json::from_value::<Application>(body);
