@@ -133,7 +133,8 @@ fn written_tool(source: &ApplicationSource) -> Result<Option<Tool>, Error> {
 
 /// Says whether a block means the same as none. `recurse: false` is what holds anyway.
 fn says_nothing(block: &ApplicationSourceDirectory) -> bool {
-    let said = ApplicationSourceDirectory { recurse: block.recurse.filter(|recurse| *recurse), ..block.clone() };
+    let said =
+        ApplicationSourceDirectory { recurse: block.recurse.filter(|recurse| *recurse), ..block.clone() };
     said == ApplicationSourceDirectory::default()
 }
 

@@ -9,7 +9,8 @@ use super::memory::Remembered;
 use super::resolve::{self, Resolved, Wanted};
 use super::{Context, Error, compare, record};
 use crate::api::application::{
-    Application, ApplicationSource, ApplicationStatus, Operation, OperationPhase, OperationState, SyncOperation,
+    Application, ApplicationSource, ApplicationStatus, Operation, OperationPhase, OperationState,
+    SyncOperation,
 };
 use crate::engine::desired::Desired;
 use crate::engine::operation::{self, Sources, Standing};
@@ -44,7 +45,9 @@ pub(super) async fn operate(
             let demand = if demand == Demand::Recent { Demand::Now } else { demand };
             let pinned = match pin(context, memory, resolved, &wanted, demand).await {
                 Ok(pinned) => pinned,
-                Err(condition) => return Ok(Some(reject(context, memory, application, operation, &condition).await?)),
+                Err(condition) => {
+                    return Ok(Some(reject(context, memory, application, operation, &condition).await?));
+                }
             };
             let application = begin(context, memory, application, status, operation, &pinned).await?;
             let state = status::of(&application).operation_state.expect("`begin` wrote it");
@@ -82,11 +85,12 @@ pub(super) async fn begin(
     let before = status::of(application);
     let revisions = revisions_of(&operation, &status, wanted);
     let own = resolve::wanted_by_spec(application);
-    let recorded = if operation.sync.as_ref().is_some_and(|sync| sync.source.is_some() || !sync.sources.is_empty()) {
-        &wanted.0
-    } else {
-        &own.0
-    };
+    let recorded =
+        if operation.sync.as_ref().is_some_and(|sync| sync.source.is_some() || !sync.sources.is_empty()) {
+            &wanted.0
+        } else {
+            &own.0
+        };
     let sources: Vec<&ApplicationSource> = recorded.iter().collect();
     let state = operation::start(operation, &revisions, Sources(&sources), context.now());
     let after = ApplicationStatus { operation_state: Some(state), ..status };
@@ -167,7 +171,8 @@ pub(super) async fn refuse(
         }
         Standing::Running(state) => {
             let now = context.now();
-            let state = OperationState { operation: Operation { retry: None, ..state.operation.clone() }, ..state };
+            let state =
+                OperationState { operation: Operation { retry: None, ..state.operation.clone() }, ..state };
             let state = operation::finish(state, OperationPhase::Error, condition.message, now);
             let status = ApplicationStatus { operation_state: Some(state), ..status::of(&application) };
             record::write(context, memory, &application, &status).await
@@ -282,7 +287,9 @@ async fn turns(
             }
             Turn::Act(batch) => {
                 let outcomes = cluster.execute(&resolved.actor, &batch.steps).await;
-                if batch.purpose == Purpose::Apply && batch.steps.iter().any(|step| step.key.kind == "CustomResourceDefinition") {
+                if batch.purpose == Purpose::Apply
+                    && batch.steps.iter().any(|step| step.key.kind == "CustomResourceDefinition")
+                {
                     cluster.relearn().await;
                 }
                 plan::record(tasks, &mut progress, &batch, outcomes);

@@ -34,7 +34,8 @@ pub(super) async fn project(project: Arc<Project>, context: Arc<Context>) -> Res
             Err(error) => ("False", "HomeMissing", error.to_string()),
         }
     } else {
-        let texts: Vec<_> = findings.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
+        let texts: Vec<_> =
+            findings.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
         ("False", "InvalidSpec", texts.join("; "))
     };
     let failed = ready == "False";

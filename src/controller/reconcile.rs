@@ -115,8 +115,11 @@ async fn sync(
             }
             Decision::Sync(operation) => {
                 let wanted = resolve::wanted_by_spec(&application);
-                let started = operate::begin(context, memory, &application, status.after, operation, &wanted).await?;
-                if let Some(advanced) = operate::operate(context, memory, &started, resolved, Demand::Recent).await? {
+                let started =
+                    operate::begin(context, memory, &application, status.after, operation, &wanted).await?;
+                if let Some(advanced) =
+                    operate::operate(context, memory, &started, resolved, Demand::Recent).await?
+                {
                     application = advanced.application;
                     next = earlier(next, advanced.next);
                 }
@@ -155,9 +158,12 @@ async fn look(
     let desired = compare::desired(context, resolved, application, fetched.manifests).await?;
     let rules = &application.spec.ignore_differences;
     let (comparison, mut conditions) = compare::compare(context, memory, resolved, rules, &desired).await;
-    conditions.extend(fetched.warnings.into_iter().map(|message| {
-        Condition { kind: ConditionKind::UnsupportedWarning, message }
-    }));
+    conditions.extend(
+        fetched
+            .warnings
+            .into_iter()
+            .map(|message| Condition { kind: ConditionKind::UnsupportedWarning, message }),
+    );
     let sources: Vec<&ApplicationSource> = wanted.0.iter().collect();
     let findings = Findings {
         spec: &application.spec,

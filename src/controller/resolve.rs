@@ -73,7 +73,12 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
         })
         .collect();
     let destination = &subject.destination;
-    if !policy::permits_destination(&project.spec, &destination.server, &destination.name, &destination.namespace) {
+    if !policy::permits_destination(
+        &project.spec,
+        &destination.server,
+        &destination.name,
+        &destination.namespace,
+    ) {
         refused.push(format!(
             "application destination server '{}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
             destination.server, destination.namespace, subject.project
@@ -119,8 +124,11 @@ pub(super) fn wanted_by_running(state: &OperationState, application: &Applicatio
         if !recorded.is_empty() {
             wanted.0 = recorded;
         }
-        let revisions =
-            if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() };
+        let revisions = if result.revisions.is_empty() {
+            vec![result.revision.clone()]
+        } else {
+            result.revisions.clone()
+        };
         pin(&mut wanted.0, &revisions);
     }
     wanted

@@ -98,7 +98,8 @@ pub fn pairs<'a>(
 ) -> Vec<Pair<'a>> {
     let mut pairs: BTreeMap<Key, Pair<'a>> = BTreeMap::new();
     for object in &desired.resources {
-        let found = find(&object.key).map(|live| (tracking::owner(&live, &subject.project, &subject.name), live));
+        let found =
+            find(&object.key).map(|live| (tracking::owner(&live, &subject.project, &subject.name), live));
         let (live, shared_with) = match found {
             Some((Owner::Ours, live)) => (Some(live), None),
             Some((Owner::Other(other), live)) => (Some(live), Some(other)),

@@ -48,7 +48,12 @@ pub fn is_running(state: &OperationState) -> bool {
 
 /// Starts an operation for the resolved revisions. `sources` are those it renders.
 #[must_use]
-pub fn start(operation: Operation, revisions: &Revisions, sources: Sources<'_>, now: Timestamp) -> OperationState {
+pub fn start(
+    operation: Operation,
+    revisions: &Revisions,
+    sources: Sources<'_>,
+    now: Timestamp,
+) -> OperationState {
     let sync_result = SyncOperationResult {
         revision: revisions.single(),
         revisions: revisions.several(),
@@ -114,7 +119,12 @@ pub fn advance(mut state: OperationState, results: Vec<ResourceResult>, message:
 
 /// Ends an operation, or makes it wait for its next repetition.
 #[must_use]
-pub fn finish(mut state: OperationState, phase: OperationPhase, message: String, now: Timestamp) -> OperationState {
+pub fn finish(
+    mut state: OperationState,
+    phase: OperationPhase,
+    message: String,
+    now: Timestamp,
+) -> OperationState {
     state.finished_at = Some(Time(now));
     let repeats = matches!(phase, OperationPhase::Failed | OperationPhase::Error);
     let count = state.retry_count.unwrap_or(0);
@@ -235,7 +245,8 @@ mod tests {
 
     fn started(limit: i64) -> OperationState {
         let retry = RetryStrategy { limit: Some(limit), ..RetryStrategy::default() };
-        let operation = Operation { retry: Some(retry), sync: Some(SyncOperation::default()), ..Operation::default() };
+        let operation =
+            Operation { retry: Some(retry), sync: Some(SyncOperation::default()), ..Operation::default() };
         start(operation, &Revisions(vec!["a".into()]), Sources(&[]), at(100))
     }
 

@@ -136,7 +136,9 @@ pub fn tasks(scene: &Scene<'_>) -> Result<Vec<Task>, Vec<ResourceResult>> {
             let Role::Hook(phases) = &hook.hints.role else { continue };
             for phase in phases {
                 match &hook.refusal {
-                    Some(reason) => invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone())),
+                    Some(reason) => {
+                        invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone()))
+                    }
                     None => tasks.push(hook_task(scene, hook, *phase)),
                 }
             }
@@ -171,7 +173,12 @@ fn runs_hooks(scene: &Scene<'_>) -> bool {
     !applies_only && scene.sync.resources.is_empty()
 }
 
-fn refusal(scene: &Scene<'_>, options: SyncOptions, object: &Object, resource: &Resource<'_>) -> Option<String> {
+fn refusal(
+    scene: &Scene<'_>,
+    options: SyncOptions,
+    object: &Object,
+    resource: &Resource<'_>,
+) -> Option<String> {
     if let Some(other) = &resource.pair.shared_with {
         return Some(format!("it is applied by the application {other}; two cannot share an object"));
     }
@@ -273,9 +280,14 @@ fn hook_task(scene: &Scene<'_>, hook: &Object, phase: Phase) -> Task {
 }
 
 /// `CreateNamespace=true` makes the destination namespace before anything else, and only then.
-fn namespace(scene: &Scene<'_>, options: SyncOptions, tasks: &[Task]) -> Option<Result<Task, ResourceResult>> {
+fn namespace(
+    scene: &Scene<'_>,
+    options: SyncOptions,
+    tasks: &[Task],
+) -> Option<Result<Task, ResourceResult>> {
     let name = &scene.subject.destination.namespace;
-    let is_target = |task: &Task| task.key.kind == "Namespace" && task.key.group.is_empty() && task.key.name == *name;
+    let is_target =
+        |task: &Task| task.key.kind == "Namespace" && task.key.group.is_empty() && task.key.name == *name;
     let managed = scene.subject.namespace_metadata.as_ref();
     let needed = scene.namespace == NamespacePresence::Absent || managed.is_some();
     if !options.create_namespace || name.is_empty() || !needed || tasks.iter().any(is_target) {
@@ -335,7 +347,8 @@ fn mirror_prunes(tasks: &mut [Task]) {
     let last = tasks.iter().filter(|task| task.phase == Phase::Sync && task.wave != AFTER_ALL);
     let after_all = last.map(|task| task.wave).max().unwrap_or(0).saturating_add(1);
     let waves_of = |tasks: &[Task]| {
-        let mut waves: Vec<_> = tasks.iter().filter(|task| task.work.is_prune()).map(|task| task.wave).collect();
+        let mut waves: Vec<_> =
+            tasks.iter().filter(|task| task.work.is_prune()).map(|task| task.wave).collect();
         waves.retain(|wave| *wave != AFTER_ALL);
         waves.sort_unstable();
         waves.dedup();
@@ -357,7 +370,8 @@ type Dependents = Box<dyn Fn(&Task) -> bool>;
 fn advance(tasks: &mut [Task], dependents: impl Fn(&Task) -> Option<Dependents>) {
     for index in 0..tasks.len() {
         let Some(depends) = dependents(&tasks[index]) else { continue };
-        let needs = |other: &&Task| (other.work.is_hook() || matches!(other.work, Work::Apply(_))) && depends(other);
+        let needs =
+            |other: &&Task| (other.work.is_hook() || matches!(other.work, Work::Apply(_))) && depends(other);
         let first = tasks.iter().filter(needs).map(|other| (other.phase, other.wave)).min();
         let own = (tasks[index].phase, tasks[index].wave);
         if let Some((phase, wave)) = first.filter(|first| *first < own) {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::application::{SyncOperation, SyncStrategy, SyncStrategyApply};
-use crate::manifest::Scope;
 use crate::engine::compare::Verdict;
 use crate::engine::comparison::{Finding, conclude, pairs};
 use crate::engine::desired::{Desired, desired};
@@ -15,6 +14,7 @@ use crate::engine::step::{Done, Failure, Outcome, Reason};
 use crate::engine::subject::{Subject, SyncOptions};
 use crate::engine::testing::{live, manifest, project, subject};
 use crate::manifest::Manifest;
+use crate::manifest::Scope;
 
 /// A cluster in which every write succeeds at once, unless it is told otherwise.
 #[derive(Default)]
@@ -46,7 +46,9 @@ impl World {
         if !step.dry_run {
             self.log.push(step.to_string());
             match &result {
-                Ok(Done::Created(live)) => drop(self.objects.insert(step.key.clone(), Arc::new(live.clone()))),
+                Ok(Done::Created(live)) => {
+                    drop(self.objects.insert(step.key.clone(), Arc::new(live.clone())))
+                }
                 Ok(_) => drop(self.objects.remove(&step.key)),
                 Err(_) => (),
             }
@@ -197,7 +199,8 @@ fn waves_wait_for_the_health_of_the_one_before() {
     let mut play = play(vec![first.clone(), in_wave("ConfigMap", "second", "5")]);
     waits_for(&play.pass(), "healthy state of apps/Deployment/first");
     assert_eq!(play.log(), ["apply apps/Deployment/shop/first"]);
-    let healthy = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let healthy =
+        json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
     play.world.set_status(&first, &healthy);
     succeeded(&play.pass());
     assert_eq!(play.log().len(), 2);
@@ -321,11 +324,13 @@ fn unknown_kinds_and_forbidden_objects_stop_everything() {
 fn leftovers_are_pruned_only_where_asked_for() {
     let old = live(&config_map("old"), &json!({}));
     let check = |prune, annotations: Value, expected: &[&str]| {
-        let mut play = Play {
-            sync: SyncOperation { prune: Some(prune), ..SyncOperation::default() },
-            ..play(vec![])
+        let mut play =
+            Play { sync: SyncOperation { prune: Some(prune), ..SyncOperation::default() }, ..play(vec![]) };
+        let old = if annotations.is_null() {
+            old.clone()
+        } else {
+            live(&manifest("ConfigMap", "old", &annotations), &json!({}))
         };
-        let old = if annotations.is_null() { old.clone() } else { live(&manifest("ConfigMap", "old", &annotations), &json!({})) };
         play.world.objects.insert(old.key.clone(), Arc::new(old));
         succeeded(&play.pass());
         assert_eq!(play.log(), expected);
@@ -343,7 +348,10 @@ fn the_highest_wave_is_pruned_first() {
         play.world.objects.insert(old.key.clone(), Arc::new(old));
     }
     succeeded(&play.pass());
-    assert_eq!(play.log(), ["delete ConfigMap/shop/high (foreground)", "delete ConfigMap/shop/low (foreground)"]);
+    assert_eq!(
+        play.log(),
+        ["delete ConfigMap/shop/high (foreground)", "delete ConfigMap/shop/low (foreground)"]
+    );
 }
 
 #[test]
