@@ -157,7 +157,7 @@ async fn findings(
         let ignore = compiled.of(&pair.key);
         match compare::local(&object.manifest, live, &ignore) {
             Verdict::Undecided => {
-                open.push((pair.key.clone(), object.manifest.clone(), Arc::clone(live), ignore))
+                open.push((pair.key.clone(), object.manifest.clone(), Arc::clone(live), ignore));
             }
             verdict => {
                 found.insert(pair.key.clone(), Finding::Compared(verdict));

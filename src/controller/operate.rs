@@ -143,7 +143,7 @@ async fn reject(
     let now = context.now();
     let operation = Operation { retry: None, ..operation };
     let started = operation::start(operation, &operation::Revisions::default(), Sources(&[]), now);
-    let state = operation::finish(started, OperationPhase::Error, condition.message.clone(), now);
+    let state = operation::finish(started, OperationPhase::Error, &condition.message, now);
     let status = ApplicationStatus { operation_state: Some(state), ..status::of(application) };
     let written = record::write(context, memory, application, &status).await?;
     let request = application.operation.as_ref().expect("a request is what is rejected");
@@ -173,7 +173,7 @@ pub(super) async fn refuse(
             let now = context.now();
             let state =
                 OperationState { operation: Operation { retry: None, ..state.operation.clone() }, ..state };
-            let state = operation::finish(state, OperationPhase::Error, condition.message, now);
+            let state = operation::finish(state, OperationPhase::Error, &condition.message, now);
             let status = ApplicationStatus { operation_state: Some(state), ..status::of(&application) };
             record::write(context, memory, &application, &status).await
         }
@@ -198,7 +198,7 @@ async fn go_on(
     let wanted = resolve::wanted_by_running(&state, application);
     let fetched = fetch::fetch(context, memory, &resolved.subject, &wanted, Demand::Recent).await;
     let state = match fetched {
-        Err(condition) => operation::finish(state, OperationPhase::Error, condition.message, context.now()),
+        Err(condition) => operation::finish(state, OperationPhase::Error, &condition.message, context.now()),
         Ok(fetched) => {
             let revision = fetched.revisions.0.first().cloned().unwrap_or_default();
             let desired = compare::desired(context, resolved, application, fetched.manifests).await?;
@@ -237,7 +237,7 @@ async fn run(
     let (comparison, conditions) = compare::compare(context, memory, resolved, rules, desired).await;
     let blocking = conditions.iter().find(|condition| condition.kind == ConditionKind::ComparisonError);
     if let Some(condition) = blocking {
-        return Ok(operation::finish(state, OperationPhase::Error, condition.message.clone(), context.now()));
+        return Ok(operation::finish(state, OperationPhase::Error, &condition.message, context.now()));
     }
     let sync: SyncOperation = state.operation.sync.clone().unwrap_or_default();
     let results = state.sync_result.clone().unwrap_or_default().resources;
@@ -257,7 +257,7 @@ async fn run(
         Err(invalid) => {
             let message = plan::invalid_message(&invalid);
             let state = operation::advance(state, invalid, "");
-            return Ok(operation::finish(state, OperationPhase::Failed, message, context.now()));
+            return Ok(operation::finish(state, OperationPhase::Failed, &message, context.now()));
         }
     };
     let progress = Progress::of(results, sync.dry_run == Some(true));
@@ -283,7 +283,7 @@ async fn turns(
             Turn::Wait { message } => return Ok(operation::advance(state, progress.results, &message)),
             Turn::Done { phase, message } => {
                 let state = operation::advance(state, progress.results, "");
-                return Ok(operation::finish(state, phase, message, context.now()));
+                return Ok(operation::finish(state, phase, &message, context.now()));
             }
             Turn::Act(batch) => {
                 let outcomes = cluster.execute(&resolved.actor, &batch.steps).await;
@@ -327,7 +327,7 @@ async fn terminate(
     };
     plan::terminate(&mut progress);
     let state = operation::advance(state, progress.results, "");
-    Ok(operation::finish(state, phase, message, context.now()))
+    Ok(operation::finish(state, phase, &message, context.now()))
 }
 
 /// Only `CreateNamespace=true` needs to know whether the destination namespace exists.

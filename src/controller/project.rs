@@ -48,6 +48,7 @@ pub(super) async fn project(project: Arc<Project>, context: Arc<Context>) -> Res
 }
 
 /// Decides how long to wait after a failure.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn again(project: Arc<Project>, error: &Error, _: Arc<Context>) -> Action {
     tracing::warn!(project = project.name_any(), %error, "cannot reconcile the project; trying again");
     Action::requeue(Duration::from_secs(10))

@@ -37,6 +37,7 @@ pub(super) async fn application(seen: Arc<Application>, context: Arc<Context>) -
 }
 
 /// Decides how long to wait after a failure that lies outside the application.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn again(application: Arc<Application>, error: &Error, context: Arc<Context>) -> Action {
     let memory = context.memory.of(&application);
     let failures = match memory.try_lock() {

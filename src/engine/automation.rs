@@ -20,6 +20,7 @@ const HEAL_FACTOR: i64 = 3;
 const HEAL_LONGEST: i64 = 300;
 
 /// What automated sync does now.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Nothing; there is no reason to.
@@ -193,7 +194,7 @@ mod tests {
         let started = crate::engine::operation::start(operation, &revisions(), Sources(&[]), now());
         OperationState {
             retry_count: Some(99),
-            ..crate::engine::operation::finish(started, phase, "why".into(), now())
+            ..crate::engine::operation::finish(started, phase, "why", now())
         }
     }
 

@@ -18,6 +18,7 @@ const RETRY_MAX: SignedDuration = SignedDuration::from_mins(3);
 const RETRY_FACTOR: i64 = 2;
 
 /// What there is to do about operations.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
     /// Nothing is asked for and nothing runs.
@@ -122,7 +123,7 @@ pub fn advance(mut state: OperationState, results: Vec<ResourceResult>, message:
 pub fn finish(
     mut state: OperationState,
     phase: OperationPhase,
-    message: String,
+    message: &str,
     now: Timestamp,
 ) -> OperationState {
     state.finished_at = Some(Time(now));
@@ -266,10 +267,10 @@ mod tests {
 
     #[test]
     fn failures_repeat_up_to_the_limit() {
-        let failed = finish(started(1), OperationPhase::Failed, "no".into(), at(110));
+        let failed = finish(started(1), OperationPhase::Failed, "no", at(110));
         assert_eq!(failed.phase, OperationPhase::Running);
         assert_eq!(repeats_at(&failed), Some(at(115)));
-        let failed = finish(repeat(failed), OperationPhase::Failed, "no".into(), at(120));
+        let failed = finish(repeat(failed), OperationPhase::Failed, "no", at(120));
         assert_eq!(failed.phase, OperationPhase::Failed);
         assert_eq!(failed.message.as_deref(), Some("no (retried 1 times)."));
         assert_eq!(repeats_at(&failed), None);
@@ -293,13 +294,13 @@ mod tests {
     #[test]
     fn history_keeps_the_newest_successes() {
         let subject = Subject { history_limit: 2, ..crate::engine::testing::subject() };
-        let done = finish(started(0), OperationPhase::Succeeded, "ok".into(), at(110));
+        let done = finish(started(0), OperationPhase::Succeeded, "ok", at(110));
         let mut past = Vec::new();
         for _ in 0..3 {
             past = history(&subject, &past, &done);
         }
         assert_eq!(past.iter().map(|entry| entry.id).collect::<Vec<_>>(), [1, 2]);
-        let failed = finish(started(0), OperationPhase::Failed, "no".into(), at(110));
+        let failed = finish(started(0), OperationPhase::Failed, "no", at(110));
         assert_eq!(history(&subject, &past, &failed).len(), 2);
     }
 }

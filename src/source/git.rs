@@ -61,8 +61,8 @@ impl Settings {
         Self {
             directory: directory.into(),
             environment: environment.into_iter().collect(),
-            timeout: Duration::from_secs(60),
-            fetch_timeout: Duration::from_secs(600),
+            timeout: Duration::from_mins(1),
+            fetch_timeout: Duration::from_mins(10),
             parallel: 8,
         }
     }
@@ -364,8 +364,8 @@ impl Git {
     }
 
     fn mirror(&self, remote: &Remote) -> Arc<Mirror> {
-        let hash: String =
-            Sha256::digest(&remote.url.key).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digest = Sha256::digest(&remote.url.key);
+        let hash: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let path = self.inner.directory.join(hash).with_extension("git");
         let mut mirrors = self.inner.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         mirrors.entry(path.clone()).or_insert_with(|| Arc::new(Mirror::new(path))).clone()

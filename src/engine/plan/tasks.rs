@@ -17,6 +17,7 @@ use crate::manifest::hints::{HookDeletePolicy, Phase, Role};
 use crate::manifest::{Gvk, Key, Manifest};
 
 /// One thing to do.
+#[expect(clippy::struct_excessive_bools, reason = "independent marks, each read in one place")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Phase of the sync.
@@ -137,7 +138,7 @@ pub fn tasks(scene: &Scene<'_>) -> Result<Vec<Task>, Vec<ResourceResult>> {
             for phase in phases {
                 match &hook.refusal {
                     Some(reason) => {
-                        invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone()))
+                        invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone()));
                     }
                     None => tasks.push(hook_task(scene, hook, *phase)),
                 }
@@ -196,7 +197,7 @@ fn refusal(
     })
 }
 
-/// Says whether `object` is the CustomResourceDefinition of a kind.
+/// Says whether `object` is the `CustomResourceDefinition` of a kind.
 fn defines(object: &Object, gvk: &Gvk) -> bool {
     let spec = &object.manifest.value()["spec"];
     object.key.kind == "CustomResourceDefinition"

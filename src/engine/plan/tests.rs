@@ -47,7 +47,7 @@ impl World {
             self.log.push(step.to_string());
             match &result {
                 Ok(Done::Created(live)) => {
-                    drop(self.objects.insert(step.key.clone(), Arc::new(live.clone())))
+                    drop(self.objects.insert(step.key.clone(), Arc::new(live.clone())));
                 }
                 Ok(_) => drop(self.objects.remove(&step.key)),
                 Err(_) => (),

@@ -26,6 +26,7 @@ const NAME: &str = "gitops.gitops-system.svc";
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Tells what it sees of the connection.
+#[expect(clippy::unnecessary_wraps, reason = "a service answers with a result")]
 fn tell(request: &Request<Body>) -> Result<Response, Infallible> {
     let peer = request.extensions().get::<Peer>().unwrap();
     let certificates = peer.chain().map_or(0, |(_, others)| 1 + others.len());

@@ -87,13 +87,11 @@ impl Mirror {
     pub(super) fn tree(&self, sha: &str) -> Option<Tree> {
         let id = ObjectId::from_hex(sha.as_bytes()).ok()?;
         let (shared, suspect) = self.open()?;
-        match root(&shared, id) {
-            Ok(root) => Some(Tree::new(shared, root?, suspect)),
-            Err(_) => {
-                suspect.store(true, Ordering::Relaxed);
-                None
-            }
-        }
+        let Ok(root) = root(&shared, id) else {
+            suspect.store(true, Ordering::Relaxed);
+            return None;
+        };
+        Some(Tree::new(shared, root?, suspect))
     }
 
     /// Looks for commits that begin with `prefix`.

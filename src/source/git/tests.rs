@@ -11,7 +11,7 @@ use self::fixture::{Origin, Place};
 use super::{Commit, Credentials, Error, Freshness, Repository};
 use crate::source::tree::{self, Kind};
 
-const AN_HOUR: Freshness = Freshness::AtMost(Duration::from_secs(3600));
+const AN_HOUR: Freshness = Freshness::AtMost(Duration::from_hours(1));
 
 #[tokio::test]
 async fn resolves_every_kind_of_revision() {
