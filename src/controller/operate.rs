@@ -82,7 +82,6 @@ pub(super) async fn begin(
     operation: Operation,
     wanted: &Wanted,
 ) -> Result<Arc<Application>, Error> {
-    let before = status::of(application);
     let revisions = revisions_of(&operation, &status, wanted);
     let own = resolve::wanted_by_spec(application);
     let recorded =
@@ -94,11 +93,7 @@ pub(super) async fn begin(
     let sources: Vec<&ApplicationSource> = recorded.iter().collect();
     let state = operation::start(operation, &revisions, Sources(&sources), context.now());
     let after = ApplicationStatus { operation_state: Some(state), ..status };
-    let written = record::write(context, memory, application, &after).await?;
-    for notice in status::notices(&before, &after) {
-        record::tell(context, application, &notice).await;
-    }
-    Ok(written)
+    record::write(context, memory, application, &after).await
 }
 
 /// A request was pinned to revisions; an automated operation is for those that were just compared.
@@ -216,9 +211,6 @@ async fn go_on(
     let application = if after == before {
         Arc::clone(application)
     } else {
-        for notice in status::notices(&before, &after) {
-            record::tell(context, application, &notice).await;
-        }
         record::write(context, memory, application, &after).await?
     };
     Ok(Advanced { application, next })

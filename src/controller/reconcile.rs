@@ -80,7 +80,7 @@ async fn pass(
         }
         Ok(resolved) => sync(context, memory, application, &resolved, demand).await?,
     };
-    record::record(context, memory, &application, &before, after, refresh).await?;
+    record::record(context, memory, &application, after, refresh).await?;
     Ok(match next {
         Some(next) => Action::requeue(until(next, context.now())),
         None => Action::requeue(poll(context, &application)),

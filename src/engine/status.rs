@@ -295,6 +295,12 @@ fn operation_notice(before: Option<&OperationState>, after: &OperationState) -> 
         let message = format!("Initiated automated sync to '{revision}'");
         return Some(Notice { severity: Severity::Normal, reason: "OperationStarted", message });
     }
+    let waited = same_operation.is_some_and(|before| before.retry_count == after.retry_count);
+    if super::operation::repeats_at(after).is_some() && !waited {
+        let message = after.message.as_deref().unwrap_or_default();
+        let message = format!("Sync operation to {revision} failed: {message}");
+        return Some(Notice { severity: Severity::Warning, reason: "OperationRetried", message });
+    }
     let was_over = same_operation.is_some_and(|before| !super::operation::is_running(before));
     if super::operation::is_running(after) || was_over {
         return None;
