@@ -239,6 +239,7 @@ async fn run(
         sync: &sync,
         revision,
         started_at: state.started_at.0,
+        repetition: state.retry_count.unwrap_or(0),
         desired,
         comparison: &comparison,
         results: &results,

@@ -66,6 +66,8 @@ async fn pass(
 ) -> Result<Action, Error> {
     let refresh = Refresh::of(&application);
     let demand = match &refresh {
+        // Sources that were never compared deserve to be looked up, whatever others just learned.
+        None if !resolve::compared(&application) => Demand::Now,
         None => Demand::Recent,
         Some(refresh) if refresh.is_hard() => Demand::Anew,
         Some(_) => Demand::Now,

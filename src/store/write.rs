@@ -258,7 +258,12 @@ fn refresh_annotations(metadata: &ObjectMeta) -> Vec<(&str, &str)> {
 }
 
 fn remove_annotation(key: &str) -> Value {
-    json!({"op": "remove", "path": format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))})
+    json!({"op": "remove", "path": annotation_path(key)})
+}
+
+/// Returns the JSON pointer of an annotation.
+pub(super) fn annotation_path(key: &str) -> String {
+    format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn without_finalizer(metadata: &ObjectMeta, name: &str) -> Vec<Value> {

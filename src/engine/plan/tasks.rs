@@ -107,6 +107,8 @@ pub struct Scene<'a> {
     pub revision: &'a str,
     /// When the operation started; identifies it.
     pub started_at: jiff::Timestamp,
+    /// How often the operation was repeated; hooks run again each time.
+    pub repetition: i64,
     /// What is desired.
     pub desired: &'a Desired,
     /// How it stands.
@@ -257,11 +259,12 @@ fn leftover(scene: &Scene<'_>, options: SyncOptions, live: &Arc<Live>) -> Task {
 
 /// A hook without a name of its own gets one that is the same for the whole operation.
 fn hook_task(scene: &Scene<'_>, hook: &Object, phase: Phase) -> Task {
-    let marker = format!("{}/{phase:?}", scene.started_at);
+    let marker = format!("{}/{}/{phase:?}", scene.started_at, scene.repetition);
     let mut manifest = hook.manifest.clone();
     if manifest.name().is_empty() {
         let revision: String = scene.revision.chars().take(7).collect();
-        let suffix = format!("{revision}-{phase:?}-{}", scene.started_at.as_second()).to_lowercase();
+        let again = if scene.repetition > 0 { format!("-{}", scene.repetition) } else { String::new() };
+        let suffix = format!("{revision}-{phase:?}-{}{again}", scene.started_at.as_second()).to_lowercase();
         manifest.set_name(&format!("{}{suffix}", manifest.generate_name()));
         let id = crate::engine::tracking::id(&scene.subject.project, &scene.subject.name, &manifest.key());
         manifest.set_annotation(crate::engine::live::TRACKING_ANNOTATION, &id);

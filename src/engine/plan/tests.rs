@@ -71,11 +71,12 @@ struct Play {
     sync: SyncOperation,
     rendered: Vec<Manifest>,
     results: Vec<ResourceResult>,
+    repetition: i64,
 }
 
 fn play(rendered: Vec<Manifest>) -> Play {
     let sync = SyncOperation { prune: Some(true), ..SyncOperation::default() };
-    Play { world: World::default(), subject: subject(), sync, rendered, results: Vec::new() }
+    Play { world: World::default(), subject: subject(), sync, rendered, results: Vec::new(), repetition: 0 }
 }
 
 impl Play {
@@ -92,6 +93,7 @@ impl Play {
             sync: &self.sync,
             revision: "0123456789abcdef",
             started_at: Timestamp::from_second(1_000).unwrap(),
+            repetition: self.repetition,
             desired: &wanted,
             comparison: &comparison,
             results: &self.results,
@@ -232,6 +234,18 @@ fn a_hook_that_was_started_before_a_crash_is_not_started_again() {
     play.results.clear();
     waits_for(&play.pass(), "completion of hook batch/Job/migrate");
     assert_eq!(play.log(), ["apply batch/Job/shop/migrate"]);
+}
+
+#[test]
+fn hooks_run_again_when_the_operation_is_repeated() {
+    let mut play = play(vec![hook("migrate", "PreSync")]);
+    play.world.statuses.insert("migrate", job_failed());
+    failed_with(&play.pass(), "Job/migrate: it broke");
+    play.results.clear();
+    play.repetition = 1;
+    play.world.statuses.insert("migrate", complete());
+    succeeded(&play.pass());
+    assert_eq!(play.log().len(), 3, "{:?}", play.log());
 }
 
 #[test]
