@@ -40,6 +40,21 @@ fn a_project_gets_a_home() {
 }
 
 #[test]
+fn rules_that_cannot_be_enforced_stop_everything() {
+    let gitopsd = Gitopsd::shared();
+    let project = Project::new(gitopsd.cluster(), "projects-unenforced");
+    let repo = Repo::new();
+    let revision = repo.commit(&[Change::Put("a.yaml", &config_map("settings", "one"))]);
+    set_rules(&project, &json!({"signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]}));
+    let object = automated(project.application("shop", &repo, "."));
+    let app = App::apply(&project, admin(gitopsd.cluster()), &object);
+    project.says("shop", &["InvalidSpecError", "spec.signatureKeys"]);
+    assert!(app.object("configmap/settings").is_none());
+    set_rules(&project, &json!({"signatureKeys": null}));
+    app.settled_at(&revision);
+}
+
+#[test]
 fn missing_rights_are_told_with_the_remedy() {
     let gitopsd = Gitopsd::shared();
     let project = Project::new(gitopsd.cluster(), "projects-rights");

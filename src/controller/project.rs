@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use super::{Context, Error};
+use super::{Context, Error, resolve};
 use crate::api::project::{Project, ProjectStatus};
 use crate::api::{names, policy};
 
@@ -28,7 +28,10 @@ pub(super) async fn project(project: Arc<Project>, context: Arc<Context>) -> Res
         store.add_project_finalizer(&project, FINALIZER).await?;
     }
     let findings = policy::validate(&project.spec);
-    let (ready, reason, message) = if findings.is_empty() {
+    let unenforceable = resolve::unenforceable(&project.spec);
+    let (ready, reason, message) = if !unenforceable.is_empty() {
+        ("False", "Unsupported", unenforceable.join("; "))
+    } else if findings.is_empty() {
         match store.ensure_project_home(&project).await {
             Ok(()) => ("True", "HomeReady", String::new()),
             Err(error) => ("False", "HomeMissing", error.to_string()),

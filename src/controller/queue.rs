@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::ResourceExt;
 use kube::runtime::controller::{Config, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{WatchStreamExt, watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Parts, memory, project, reconcile};
@@ -24,13 +24,19 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
     let (projects, project_writer) = reflector::store::<Project>();
     let application_events =
         parts.store.watch_applications().default_backoff().reflect(application_writer).applied_objects();
-    let project_events =
-        parts.store.watch_projects().default_backoff().reflect(project_writer).applied_objects();
+    let (projects_listed, projects_known) = watch::channel(false);
+    let project_events = parts.store.watch_projects().default_backoff();
+    let project_events = project_events.inspect_ok(move |event| {
+        if matches!(event, watcher::Event::InitDone) {
+            projects_listed.send_replace(true);
+        }
+    });
+    let project_events = project_events.reflect(project_writer).applied_objects();
     let (wake, woken) = mpsc::unbounded_channel();
     let context =
         Arc::new(Context { parts, applications, projects, wake, memory: memory::Memory::default() });
     tokio::join!(
-        run_applications(&context, application_events, woken, &shutdown),
+        run_applications(&context, application_events, woken, projects_known, &shutdown),
         run_projects(&context, project_events, &shutdown),
     );
 }
@@ -39,8 +45,15 @@ async fn run_applications(
     context: &Arc<Context>,
     events: impl Stream<Item = Result<Application, watcher::Error>> + Send + 'static,
     woken: mpsc::UnboundedReceiver<ObjectRef<Application>>,
+    mut projects_known: watch::Receiver<bool>,
     shutdown: &CancellationToken,
 ) {
+    // An application is judged by its project, so projects must be known before the first one is. The
+    // reflector's own `wait_until_ready` wakes only the last of several that wait.
+    tokio::select! {
+        known = projects_known.wait_for(|known| *known) => if known.is_err() { return },
+        () = shutdown.cancelled() => return,
+    }
     let config = Config::default().concurrency(context.parts.settings.concurrency);
     let passes = Controller::for_stream(events, context.applications.clone())
         .with_config(config)
@@ -49,19 +62,8 @@ async fn run_applications(
             Some((woken.recv().await?, woken))
         }))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-        .run(ready_then_reconcile, reconcile::again, Arc::clone(context));
+        .run(reconcile::application, reconcile::again, Arc::clone(context));
     passes.for_each(|_| std::future::ready(())).await;
-}
-
-/// An application is judged by its project, so projects must be known before the first one is.
-async fn ready_then_reconcile(
-    application: Arc<Application>,
-    context: Arc<Context>,
-) -> Result<kube::runtime::controller::Action, super::Error> {
-    if context.projects.wait_until_ready().await.is_err() {
-        return Ok(kube::runtime::controller::Action::await_change());
-    }
-    reconcile::application(application, context).await
 }
 
 async fn run_projects(
@@ -79,7 +81,11 @@ async fn run_projects(
 /// Applications of which something live has changed.
 fn changed(context: Arc<Context>) -> impl Stream<Item = ObjectRef<Application>> {
     let changes = context.parts.cluster.changes();
-    changes.filter_map(move |label| std::future::ready(labelled(&context, &label)))
+    changes.filter_map(move |label| {
+        let reference = labelled(&context, &label);
+        tracing::debug!(label, known = reference.is_some(), "an object changed");
+        std::future::ready(reference)
+    })
 }
 
 fn labelled(context: &Context, label: &str) -> Option<ObjectRef<Application>> {

@@ -31,8 +31,11 @@ pub(super) async fn application(seen: Arc<Application>, context: Arc<Context>) -
     if skipped(&application) {
         return Ok(Action::await_change());
     }
+    let (project, name) = (application.metadata.namespace.clone(), application.metadata.name.clone());
+    tracing::debug!(project, name, version = application.metadata.resource_version, "looking");
     let next = pass(&context, &mut memory, application).await?;
     memory.failures = 0;
+    tracing::debug!(project, name, ?next, "looked");
     Ok(next)
 }
 

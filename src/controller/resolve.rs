@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Context;
 use crate::api::application::{self, Application, ApplicationSource, OperationState, SyncOperation};
-use crate::api::{names, policy, project::Project};
+use crate::api::project::{Project, ProjectSpec};
+use crate::api::{names, policy};
 use crate::cluster::ServiceAccount;
 use crate::engine::status::{Condition, ConditionKind};
 use crate::engine::subject::Subject;
@@ -61,8 +62,24 @@ pub(super) fn for_deletion(context: &Context, application: &Application) -> Resu
     Ok(Resolved { subject, project, actor })
 }
 
+/// Returns what a project demands that this version cannot enforce. Applications of such a project stand
+/// still: deploying as if the rule was not there would be worse.
+pub(super) fn unenforceable(project: &ProjectSpec) -> Vec<String> {
+    let demands = [
+        (!project.signature_keys.is_empty(), "signatureKeys"),
+        (!project.sync_windows.is_empty(), "syncWindows"),
+        (project.permit_only_project_scoped_clusters == Some(true), "permitOnlyProjectScopedClusters"),
+    ];
+    let set = demands.into_iter().filter_map(|(set, field)| set.then_some(field));
+    set.map(|field| {
+        format!("the project sets spec.{field}, which this version cannot enforce; its applications stand still until it is removed")
+    })
+    .collect()
+}
+
 fn refusals(project: &Project, subject: &Subject, application: &Application) -> Vec<String> {
-    let mut refused: Vec<_> = application
+    let mut refused = unenforceable(&project.spec);
+    let sources = application
         .spec
         .sources()
         .into_iter()
@@ -70,8 +87,8 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
         .map(|source| {
             let repository = crate::source::git::redact(&source.repo_url);
             format!("application repo {repository} is not permitted in project '{}'", subject.project)
-        })
-        .collect();
+        });
+    refused.extend(sources);
     let destination = &subject.destination;
     if !policy::permits_destination(
         &project.spec,

@@ -154,8 +154,11 @@ fn options(manifest: &Manifest) -> Options {
     let words_of = words(manifest, "argocd.argoproj.io/sync-options");
     let has = |word| words_of.contains(&word);
     Options {
-        no_prune: has("Prune=false"),
-        no_delete: has("Delete=false") || manifest.annotation("helm.sh/resource-policy") == Some("keep"),
+        // Nobody can confirm yet, so what asks for a confirmation stays.
+        no_prune: has("Prune=false") || has("Prune=confirm"),
+        no_delete: has("Delete=false")
+            || has("Delete=confirm")
+            || manifest.annotation("helm.sh/resource-policy") == Some("keep"),
         prune_last: has("PruneLast=true"),
         replace: has("Replace=true"),
         force: has("Force=true"),

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Error, Store};
@@ -75,6 +76,9 @@ pub(super) struct Secrets {
 
 struct Follower {
     secrets: reflector::Store<Secret>,
+    /// Whether all of them are known. The reflector's own `wait_until_ready` wakes only the last of
+    /// several that wait.
+    known: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
@@ -91,8 +95,9 @@ impl Secrets {
 
     async fn all(&self) -> Result<Vec<Arc<Secret>>, Error> {
         let follower = self.follower.get_or_init(|| follow(self.client.clone()));
-        match tokio::time::timeout(PATIENCE, follower.secrets.wait_until_ready()).await {
-            Ok(Ok(())) => Ok(follower.secrets.state()),
+        let mut known = follower.known.clone();
+        match tokio::time::timeout(PATIENCE, known.wait_for(|known| *known)).await {
+            Ok(Ok(_)) => Ok(follower.secrets.state()),
             _ => Err(Error::Secrets),
         }
     }
@@ -100,16 +105,21 @@ impl Secrets {
 
 fn follow(client: Client) -> Follower {
     let (secrets, writer) = reflector::store();
+    let (listed, known) = watch::channel(false);
     let events = watcher(Api::<Secret>::all(client), watcher::Config::default().labels(SELECTOR))
         .modify(|secret| secret.metadata.managed_fields = None)
         .default_backoff();
-    let task = tokio::spawn(reflector(writer, events).for_each(|event| {
-        if let Err(error) = event {
-            tracing::warn!(%error, "cannot follow the secrets with credentials of repositories");
+    let task = tokio::spawn(reflector(writer, events).for_each(move |event| {
+        match event {
+            Ok(watcher::Event::InitDone) => drop(listed.send_replace(true)),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot follow the secrets with credentials of repositories");
+            }
         }
         std::future::ready(())
     }));
-    Follower { secrets, task }
+    Follower { secrets, known, task }
 }
 
 /// A secret that applications of one project may use.
