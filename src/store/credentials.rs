@@ -13,6 +13,7 @@ use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client};
 use tokio::task::JoinHandle;
 
+use super::watch::Listed;
 use super::{Error, Store};
 use crate::api::policy::normalize_git_url;
 
@@ -75,6 +76,7 @@ pub(super) struct Secrets {
 
 struct Follower {
     secrets: reflector::Store<Secret>,
+    listed: Listed,
     task: JoinHandle<()>,
 }
 
@@ -91,9 +93,9 @@ impl Secrets {
 
     async fn all(&self) -> Result<Vec<Arc<Secret>>, Error> {
         let follower = self.follower.get_or_init(|| follow(self.client.clone()));
-        match tokio::time::timeout(PATIENCE, follower.secrets.wait_until_ready()).await {
-            Ok(Ok(())) => Ok(follower.secrets.state()),
-            _ => Err(Error::Secrets),
+        match tokio::time::timeout(PATIENCE, follower.listed.wait()).await {
+            Ok(()) => Ok(follower.secrets.state()),
+            Err(_) => Err(Error::Secrets),
         }
     }
 }
@@ -103,13 +105,18 @@ fn follow(client: Client) -> Follower {
     let events = watcher(Api::<Secret>::all(client), watcher::Config::default().labels(SELECTOR))
         .modify(|secret| secret.metadata.managed_fields = None)
         .default_backoff();
-    let task = tokio::spawn(reflector(writer, events).for_each(|event| {
-        if let Err(error) = event {
-            tracing::warn!(%error, "cannot follow the secrets with credentials of repositories");
+    let listed = Listed::default();
+    let noted = listed.clone();
+    let task = tokio::spawn(reflector(writer, events).for_each(move |event| {
+        match event {
+            Ok(event) => noted.note(&event),
+            Err(error) => {
+                tracing::warn!(%error, "cannot follow the secrets with credentials of repositories");
+            }
         }
         std::future::ready(())
     }));
-    Follower { secrets, task }
+    Follower { secrets, listed, task }
 }
 
 /// A secret that applications of one project may use.
