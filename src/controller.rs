@@ -24,6 +24,7 @@ use crate::api::application::Application;
 use crate::api::project::Project;
 use crate::cluster::Cluster;
 use crate::source::git::Git;
+use crate::store::watch::Listed;
 use crate::store::{Clock, Store};
 
 pub use queue::run;
@@ -58,6 +59,8 @@ pub struct Parts {
 struct Context {
     parts: Parts,
     applications: reflector::Store<Application>,
+    /// Whether `applications` holds all that there are.
+    applications_listed: Listed,
     projects: reflector::Store<Project>,
     /// Makes applications be looked at.
     wake: mpsc::UnboundedSender<ObjectRef<Application>>,

@@ -10,7 +10,7 @@ mod home;
 pub mod request;
 mod stored;
 pub mod uid;
-mod watch;
+pub mod watch;
 mod wire;
 mod write;
 

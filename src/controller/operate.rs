@@ -297,7 +297,10 @@ async fn turns(
     loop {
         plan::observe(tasks, &mut progress, &find);
         match plan::next(tasks, &progress, &find) {
-            Turn::Wait { message } => return Ok(operation::advance(state, progress.results, &message)),
+            // Either is written down next. That is a change of the application, so another pass follows.
+            Turn::Wait { message } | Turn::Record { message } => {
+                return Ok(operation::advance(state, progress.results, &message));
+            }
             Turn::Done { phase, message } => {
                 let state = operation::advance(state, progress.results, "");
                 return Ok(operation::finish(state, phase, &message, context.now()));

@@ -15,6 +15,8 @@ use crate::api::{names, policy};
 
 /// Keeps a project until no application refers to it.
 const FINALIZER: &str = "gitops/project";
+/// How often a project that is to go looks whether it may.
+const PAUSE: Duration = Duration::from_secs(2);
 /// The condition that sums a project up.
 const READY: &str = "Ready";
 
@@ -59,6 +61,9 @@ pub(super) fn again(project: Arc<Project>, error: &Error, _: Arc<Context>) -> Ac
 
 async fn delete(project: &Project, context: &Context) -> Result<Action, Error> {
     let name = project.name_any();
+    if !context.applications_listed.is_done() {
+        return Ok(Action::requeue(PAUSE));
+    }
     let referring = context.applications_of(&name).len();
     if referring == 0 {
         context.parts.store.remove_project_finalizer(project, FINALIZER).await?;
@@ -66,7 +71,7 @@ async fn delete(project: &Project, context: &Context) -> Result<Action, Error> {
     }
     let message = format!("project is referenced by {referring} applications; it goes when they are gone");
     record(project, context, condition("False", "InUse", message)).await?;
-    Ok(Action::requeue(Duration::from_secs(2)))
+    Ok(Action::requeue(PAUSE))
 }
 
 fn condition(status: &str, reason: &str, message: String) -> Condition {

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use kube::ResourceExt;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Config, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::{WatchStreamExt, watcher};
-use tokio::sync::{mpsc, watch};
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Parts, memory, project, reconcile};
 use crate::api::application::Application;
 use crate::api::project::Project;
 use crate::engine::tracking;
+use crate::store::watch::Listed;
 
 /// How many projects are reconciled side by side.
 const PROJECTS: u16 = 4;
@@ -22,38 +24,38 @@ const PROJECTS: u16 = 4;
 pub async fn run(parts: Parts, shutdown: CancellationToken) {
     let (applications, application_writer) = reflector::store::<Application>();
     let (projects, project_writer) = reflector::store::<Project>();
-    let application_events =
-        parts.store.watch_applications().default_backoff().reflect(application_writer).applied_objects();
-    let (projects_listed, projects_known) = watch::channel(false);
-    let project_events = parts.store.watch_projects().default_backoff();
-    let project_events = project_events.inspect_ok(move |event| {
-        if matches!(event, watcher::Event::InitDone) {
-            projects_listed.send_replace(true);
-        }
-    });
-    let project_events = project_events.reflect(project_writer).applied_objects();
+    let (applications_listed, projects_listed) = (Listed::default(), Listed::default());
+    let application_events = parts.store.watch_applications().default_backoff().reflect(application_writer);
+    let application_events = noted(application_events, applications_listed.clone()).applied_objects();
+    let project_events = parts.store.watch_projects().default_backoff().reflect(project_writer);
+    let project_events = noted(project_events, projects_listed.clone()).applied_objects();
     let (wake, woken) = mpsc::unbounded_channel();
-    let context =
-        Arc::new(Context { parts, applications, projects, wake, memory: memory::Memory::default() });
-    tokio::join!(
-        run_applications(&context, application_events, woken, projects_known, &shutdown),
-        run_projects(&context, project_events, &shutdown),
-    );
+    let memory = memory::Memory::default();
+    let context = Arc::new(Context { parts, applications, applications_listed, projects, wake, memory });
+    // An application is judged by its project, so projects must be known before the first one is.
+    let applications = async {
+        tokio::select! {
+            () = projects_listed.wait() => run_applications(&context, application_events, woken, &shutdown).await,
+            () = shutdown.cancelled() => (),
+        }
+    };
+    tokio::join!(applications, run_projects(&context, project_events, &shutdown));
+}
+
+/// The same events, of which `listed` takes note.
+fn noted<T>(
+    events: impl Stream<Item = Result<Event<T>, watcher::Error>>,
+    listed: Listed,
+) -> impl Stream<Item = Result<Event<T>, watcher::Error>> {
+    events.inspect_ok(move |event| listed.note(event))
 }
 
 async fn run_applications(
     context: &Arc<Context>,
     events: impl Stream<Item = Result<Application, watcher::Error>> + Send + 'static,
     woken: mpsc::UnboundedReceiver<ObjectRef<Application>>,
-    mut projects_known: watch::Receiver<bool>,
     shutdown: &CancellationToken,
 ) {
-    // An application is judged by its project, so projects must be known before the first one is. The
-    // reflector's own `wait_until_ready` wakes only the last of several that wait.
-    tokio::select! {
-        known = projects_known.wait_for(|known| *known) => if known.is_err() { return },
-        () = shutdown.cancelled() => return,
-    }
     let config = Config::default().concurrency(context.parts.settings.concurrency);
     let passes = Controller::for_stream(events, context.applications.clone())
         .with_config(config)

@@ -26,6 +26,12 @@ pub enum Turn {
         /// What is waited for.
         message: String,
     },
+    /// The results are written down before anything else is done: what comes next takes away what they
+    /// were read from.
+    Record {
+        /// What comes next.
+        message: String,
+    },
     /// The operation is over.
     Done {
         /// Succeeded or Failed.
@@ -81,6 +87,8 @@ pub enum Purpose {
 pub struct Progress {
     /// Results so far, in the order of their first report: `syncResult.resources`.
     pub results: Vec<ResourceResult>,
+    /// The results that survive a crash.
+    recorded: Vec<ResourceResult>,
     /// Whether the steps were tried in this run of the process.
     pub tried: bool,
     /// Whether something was refused when it was tried; then nothing is written.
@@ -97,7 +105,7 @@ impl Progress {
     /// Goes on from recorded results.
     #[must_use]
     pub fn of(results: Vec<ResourceResult>, dry_run: bool) -> Self {
-        Self { results, dry_run, ..Self::default() }
+        Self { recorded: results.clone(), results, dry_run, ..Self::default() }
     }
 
     fn of_task(&self, task: &Task) -> Option<&ResourceResult> {
@@ -280,6 +288,9 @@ fn finish(tasks: &[Task], progress: &Progress, find: Find<'_>, policy: HookDelet
     });
     let spent = spent.filter(|live| !live.deleting && !progress.cleaned.contains(&live.key));
     let steps: Vec<_> = spent.map(|live| deletion(&live)).collect();
+    if !steps.is_empty() && progress.recorded != progress.results {
+        return Turn::Record { message: "deleting the objects of hooks".into() };
+    }
     if !steps.is_empty() {
         return Turn::Act(Batch {
             purpose: Purpose::CleanUp,

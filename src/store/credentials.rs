@@ -11,9 +11,9 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::watch::Listed;
 use super::{Error, Store};
 use crate::api::policy::normalize_git_url;
 
@@ -76,9 +76,7 @@ pub(super) struct Secrets {
 
 struct Follower {
     secrets: reflector::Store<Secret>,
-    /// Whether all of them are known. The reflector's own `wait_until_ready` wakes only the last of
-    /// several that wait.
-    known: watch::Receiver<bool>,
+    listed: Listed,
     task: JoinHandle<()>,
 }
 
@@ -95,31 +93,30 @@ impl Secrets {
 
     async fn all(&self) -> Result<Vec<Arc<Secret>>, Error> {
         let follower = self.follower.get_or_init(|| follow(self.client.clone()));
-        let mut known = follower.known.clone();
-        match tokio::time::timeout(PATIENCE, known.wait_for(|known| *known)).await {
-            Ok(Ok(_)) => Ok(follower.secrets.state()),
-            _ => Err(Error::Secrets),
+        match tokio::time::timeout(PATIENCE, follower.listed.wait()).await {
+            Ok(()) => Ok(follower.secrets.state()),
+            Err(_) => Err(Error::Secrets),
         }
     }
 }
 
 fn follow(client: Client) -> Follower {
     let (secrets, writer) = reflector::store();
-    let (listed, known) = watch::channel(false);
     let events = watcher(Api::<Secret>::all(client), watcher::Config::default().labels(SELECTOR))
         .modify(|secret| secret.metadata.managed_fields = None)
         .default_backoff();
+    let listed = Listed::default();
+    let noted = listed.clone();
     let task = tokio::spawn(reflector(writer, events).for_each(move |event| {
         match event {
-            Ok(watcher::Event::InitDone) => drop(listed.send_replace(true)),
-            Ok(_) => {}
+            Ok(event) => noted.note(&event),
             Err(error) => {
                 tracing::warn!(%error, "cannot follow the secrets with credentials of repositories");
             }
         }
         std::future::ready(())
     }));
-    Follower { secrets, known, task }
+    Follower { secrets, listed, task }
 }
 
 /// A secret that applications of one project may use.

@@ -1,13 +1,44 @@
 //! Following our own objects.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 use kube::Api;
 use kube::runtime::watcher::{self, Event};
+use tokio::sync::SetOnce;
 
 use super::Store;
 use super::stored::{Kept, Stored};
 use crate::api::application::Application;
 use crate::api::project::Project;
+
+/// Whether a watch has told all that was there when it began. Clones share it.
+///
+/// `reflector::Store::wait_until_ready` answers the same question, but of several that wait it wakes only
+/// the last.
+#[derive(Debug, Clone, Default)]
+pub struct Listed(Arc<SetOnce<()>>);
+
+impl Listed {
+    /// Takes note of what the watch told. Whoever waits finds in a reflector's store only what was
+    /// reflected before this is called.
+    pub fn note<T>(&self, event: &Event<T>) {
+        if matches!(event, Event::InitDone) {
+            let _ = self.0.set(()); // again after every relist
+        }
+    }
+
+    /// Waits until everything was told.
+    pub async fn wait(&self) {
+        self.0.wait().await;
+    }
+
+    /// Says whether everything was told.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.initialized()
+    }
+}
 
 impl Store {
     /// Follows the applications of all projects, in the served view without `managedFields`. Errors do
@@ -73,6 +104,32 @@ fn object<T: Kept>(stored: Stored<T>) -> Option<T> {
                 "the stored object cannot be read and is passed over; put it right with kubectl edit"
             );
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everybody_who_waits_is_woken() {
+        let listed = Listed::default();
+        let waiters: Vec<_> = (0..3)
+            .map(|_| listed.clone())
+            .map(|listed| tokio::spawn(async move { listed.wait().await }))
+            .collect();
+        tokio::task::yield_now().await;
+        listed.note(&Event::<()>::Init);
+        assert!(!listed.is_done() && pin!(listed.wait()).now_or_never().is_none());
+        listed.note(&Event::<()>::InitDone);
+        listed.note(&Event::<()>::InitDone);
+        for waiter in waiters {
+            waiter.await.unwrap();
         }
     }
 }

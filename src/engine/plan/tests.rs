@@ -276,8 +276,13 @@ fn hooks_are_cleaned_up_as_their_policy_says() {
     );
     let mut play = play(vec![migrate]);
     play.world.statuses.insert("migrate", complete());
+    assert!(matches!(play.pass(), Turn::Record { .. }));
+    assert_eq!(play.log(), ["apply batch/Job/shop/migrate"]);
     succeeded(&play.pass());
     assert_eq!(play.log().last(), Some(&"delete batch/Job/shop/migrate (background)"));
+    // The process died before it wrote that down: what was recorded tells that the hook has run.
+    succeeded(&play.pass());
+    assert_eq!(play.log().len(), 2);
 }
 
 #[test]

@@ -143,7 +143,7 @@ mod tests {
         let slot = Slot::default();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let hour = Freshness::AtMost(Duration::from_secs(3_600));
+        let hour = Freshness::AtMost(Duration::from_hours(1));
         slot.remember(start, &Ok(Arc::new(Listing::new(b""))));
         assert!(matches!(slot.usable(after(60), hour), Some(Ok(_))));
         assert!(slot.usable(after(60), Freshness::Now).is_none());
