@@ -20,6 +20,7 @@ pub(crate) struct Gitopsd {
     cluster: &'static Cluster,
     port: u16,
     kubeconfig: PathBuf,
+    flags: &'static [&'static str],
     process: Option<Child>,
 }
 
@@ -54,12 +55,18 @@ impl Gitopsd {
 
     /// Installs it from `crds/` and `manifests/` and starts it.
     pub(crate) fn install(cluster: &'static Cluster) -> Self {
+        Self::install_with(cluster, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn install_with(cluster: &'static Cluster, flags: &'static [&'static str]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("a bound socket has an address").port();
         drop(free);
         let registered =
             run(script("gitopsd").arg("register").arg(cluster.dir()).arg(port.to_string()), b"").out();
-        let mut gitopsd = Self { cluster, port, kubeconfig: PathBuf::from(registered.trim()), process: None };
+        let kubeconfig = PathBuf::from(registered.trim());
+        let mut gitopsd = Self { cluster, port, kubeconfig, flags, process: None };
         gitopsd.start();
         gitopsd
     }
@@ -89,6 +96,7 @@ impl Gitopsd {
             .arg("--cache-dir")
             .arg(self.cluster.dir().join("gitopsd"))
             .args(["--namespace", "gitops-system"])
+            .args(self.flags)
             .env("GITOPSD_CLUSTER", self.cluster.dir()) // so that it ends with the cluster
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
