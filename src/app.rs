@@ -111,7 +111,8 @@ async fn control(config: Serve, connection: Connection, store: Store, shutdown: 
     let identity = config.identity.clone().unwrap_or_else(crate::config::host_name);
     let lead = leader::Lead { client: connection.client(), namespace: config.namespace, identity };
     let run = |term: CancellationToken| {
-        let (connection, store, git, settings) = (connection.clone(), store.clone(), git.clone(), settings.clone());
+        let (connection, store, git, settings) =
+            (connection.clone(), store.clone(), git.clone(), settings.clone());
         async move {
             match Cluster::connect(connection).await {
                 Ok(cluster) => {

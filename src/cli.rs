@@ -25,7 +25,7 @@ struct Cli {
 enum Command {
     /// Serve gitops/v1 and keep the cluster equal to Git
     Serve(Box<Serve>),
-    /// Write the CustomResourceDefinitions that store Applications and Projects
+    /// Write the `CustomResourceDefinition`s that store Applications and Projects
     Crds {
         /// Folder to write them to
         #[arg(long, value_name = "DIR", default_value = "crds")]

@@ -60,8 +60,11 @@ pub enum LogFormat {
 
 /// Reads a duration such as `90s`, `2m` or a number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = crate::engine::operation::duration(text).and_then(|duration| Duration::try_from(duration).ok());
-    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| format!("'{text}' is not a duration like 90s or 2m"))
+    let parsed =
+        crate::engine::operation::duration(text).and_then(|duration| Duration::try_from(duration).ok());
+    parsed
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("'{text}' is not a duration like 90s or 2m"))
 }
 
 /// Returns the environment of the process, of which Git gets a part.

@@ -13,7 +13,9 @@ pub mod tree;
 #[cfg(test)]
 mod tests;
 
-use crate::api::application::{ApplicationSource, ApplicationSourceDirectory, Tool};
+use crate::api::application::{
+    ApplicationSource, ApplicationSourceDirectory, ApplicationSourceHelm, ApplicationSourceKustomize, Tool,
+};
 use crate::manifest::Manifest;
 
 pub use self::error::Error;
@@ -118,8 +120,10 @@ fn directory_of(request: &Request<'_>, read: &mut follow::Read) -> Result<String
 fn written_tool(source: &ApplicationSource) -> Result<Option<Tool>, Error> {
     let ApplicationSource { helm, kustomize, directory, .. } = source;
     let is_empty = |tool: &Tool| match tool {
-        Tool::Helm => helm.as_ref().is_some_and(|block| *block == Default::default()),
-        Tool::Kustomize => kustomize.as_ref().is_some_and(|block| *block == Default::default()),
+        Tool::Helm => helm.as_deref().is_some_and(|block| *block == ApplicationSourceHelm::default()),
+        Tool::Kustomize => {
+            kustomize.as_deref().is_some_and(|block| *block == ApplicationSourceKustomize::default())
+        }
         Tool::Directory => directory.as_ref().is_some_and(says_nothing),
         Tool::Plugin => false,
     };
@@ -133,7 +137,8 @@ fn written_tool(source: &ApplicationSource) -> Result<Option<Tool>, Error> {
 
 /// Says whether a block means the same as none. `recurse: false` is what holds anyway.
 fn says_nothing(block: &ApplicationSourceDirectory) -> bool {
-    let said = ApplicationSourceDirectory { recurse: block.recurse.filter(|recurse| *recurse), ..block.clone() };
+    let said =
+        ApplicationSourceDirectory { recurse: block.recurse.filter(|recurse| *recurse), ..block.clone() };
     said == ApplicationSourceDirectory::default()
 }
 

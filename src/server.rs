@@ -86,7 +86,6 @@ impl Server {
     }
 
     /// Returns what answers requests, to be used without a socket.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

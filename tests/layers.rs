@@ -1,6 +1,8 @@
 //! The rules of the house: which room may import which, what pure rooms may not say, how files begin
 //! and how long they may be. ARCHITECTURE.md gives the reasons.
 
+#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
+
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may import. What is not listed may be imported by nobody but `app` and `cli`.

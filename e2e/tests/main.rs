@@ -1,4 +1,15 @@
 //! Tests that drive `kubectl` and `gitopsd` against a real control plane.
 
+mod conformance;
+mod crash;
+mod deletion;
+mod flow;
 mod ground;
 mod harness;
+mod hooks;
+mod kubectl;
+mod kubectl_writes;
+mod projects;
+mod samples;
+mod sources;
+mod subresources;

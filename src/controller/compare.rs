@@ -40,7 +40,8 @@ pub(super) async fn desired(
     // Rules that do not compile are reported by `compare`, and nothing is applied then. Without the
     // option, only what a controller gathers into aggregated ClusterRoles is left to it.
     let respected = resolved.subject.options.respect_ignore_differences;
-    let rules = if respected { Rules::new(&application.spec.ignore_differences) } else { Ok(Rules::default()) };
+    let rules =
+        if respected { Rules::new(&application.spec.ignore_differences) } else { Ok(Rules::default()) };
     if let Ok(rules) = rules {
         leave_ignored(context, &mut desired, &rules);
     }
@@ -50,7 +51,8 @@ pub(super) async fn desired(
 /// Watches the kinds that are desired and those that were applied before.
 async fn watch(context: &Context, desired: &Desired, status: &ApplicationStatus) -> Result<(), Error> {
     let objects = desired.resources.iter().chain(&desired.hooks);
-    let mut kinds: BTreeSet<Gvk> = objects.filter(|object| object.kind_known).map(|object| object.gvk.clone()).collect();
+    let mut kinds: BTreeSet<Gvk> =
+        objects.filter(|object| object.kind_known).map(|object| object.gvk.clone()).collect();
     kinds.extend(recorded_kinds(status));
     let kinds: Vec<_> = kinds.into_iter().filter(|gvk| context.parts.cluster.scope(gvk).is_some()).collect();
     Ok(context.parts.cluster.watch(&kinds).await?)
@@ -107,14 +109,15 @@ pub(super) async fn compare<'a>(
     };
     conditions.extend(findings.iter().filter_map(|(key, finding)| failure(key, finding)));
     let unknown = Finding::Compared(Verdict::Undecided);
-    let comparison =
-        comparison::conclude(pairs, &|pair| findings.get(&pair.key).unwrap_or(&unknown).clone());
+    let comparison = comparison::conclude(pairs, &|pair| findings.get(&pair.key).unwrap_or(&unknown).clone());
     (comparison, conditions)
 }
 
 fn failure(key: &Key, finding: &Finding) -> Option<Condition> {
     let (kind, message) = match finding {
-        Finding::Failed(message) => (ConditionKind::ComparisonError, format!("{key} cannot be compared: {message}")),
+        Finding::Failed(message) => {
+            (ConditionKind::ComparisonError, format!("{key} cannot be compared: {message}"))
+        }
         _ => return None,
     };
     Some(Condition { kind, message })
@@ -123,11 +126,14 @@ fn failure(key: &Key, finding: &Finding) -> Option<Condition> {
 fn warnings(desired: &Desired, pairs: &[Pair<'_>]) -> Vec<Condition> {
     let repeated = desired.repeated.iter().map(|(key, times)| Condition {
         kind: ConditionKind::RepeatedResourceWarning,
-        message: format!("Resource {key} appeared {times} times among application resources; the last one counts"),
+        message: format!(
+            "Resource {key} appeared {times} times among application resources; the last one counts"
+        ),
     });
     let shared = pairs.iter().filter_map(|pair| {
         let other = pair.shared_with.as_ref()?;
-        let message = format!("{} is applied by the application {other} as well; it is left to that one", pair.key);
+        let message =
+            format!("{} is applied by the application {other} as well; it is left to that one", pair.key);
         Some(Condition { kind: ConditionKind::SharedResourceWarning, message })
     });
     repeated.chain(shared).collect()
@@ -150,7 +156,9 @@ async fn findings(
         }
         let ignore = compiled.of(&pair.key);
         match compare::local(&object.manifest, live, &ignore) {
-            Verdict::Undecided => open.push((pair.key.clone(), object.manifest.clone(), Arc::clone(live), ignore)),
+            Verdict::Undecided => {
+                open.push((pair.key.clone(), object.manifest.clone(), Arc::clone(live), ignore));
+            }
             verdict => {
                 found.insert(pair.key.clone(), Finding::Compared(verdict));
             }
@@ -166,10 +174,11 @@ async fn findings(
             _ => trials.push((key, manifest, live, ignore, desired)),
         }
     }
-    let asked = futures::stream::iter(trials.into_iter().map(|(key, manifest, live, ignore, desired)| async move {
-        let finding = predict(context, resolved, &manifest, &live, &ignore).await;
-        (key, Prediction { resource_version: live.resource_version.clone(), desired, finding })
-    }));
+    let asked =
+        futures::stream::iter(trials.into_iter().map(|(key, manifest, live, ignore, desired)| async move {
+            let finding = predict(context, resolved, &manifest, &live, &ignore).await;
+            (key, Prediction { resource_version: live.resource_version.clone(), desired, finding })
+        }));
     let answers: Vec<_> = asked.buffer_unordered(TRIALS).collect().await;
     for (key, prediction) in answers {
         found.insert(key.clone(), prediction.finding.clone());

@@ -10,11 +10,11 @@ use super::memory::Remembered;
 use super::{Context, Error, compare, record, resolve};
 use crate::api::application::Application;
 use crate::api::names;
+use crate::engine::desired;
 use crate::engine::live::Live;
 use crate::engine::status::{self, Condition, ConditionKind, Notice, Severity};
 use crate::engine::step::{self, Failure, Propagation, Reason, Step};
 use crate::engine::tracking::{self, Owner};
-use crate::engine::desired;
 use crate::manifest::{Gvk, Manifest};
 
 /// Finalizers that ask for the application's objects to be deleted.

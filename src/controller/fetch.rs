@@ -50,7 +50,11 @@ pub(super) async fn fetch(
     let mut renderings = Vec::with_capacity(wanted.0.len());
     for (index, source) in wanted.0.iter().enumerate() {
         let rendering = one(context, memory, subject, source, demand).await.map_err(|message| {
-            let which = if wanted.0.len() > 1 { format!("source {} of {}: ", index + 1, wanted.0.len()) } else { String::new() };
+            let which = if wanted.0.len() > 1 {
+                format!("source {} of {}: ", index + 1, wanted.0.len())
+            } else {
+                String::new()
+            };
             Condition {
                 kind: ConditionKind::ComparisonError,
                 message: format!("Failed to load target state: {which}{message}"),
@@ -92,7 +96,9 @@ async fn one(
     demand: Demand,
 ) -> Result<Rendering, String> {
     if let Some(chart) = source.chart_name() {
-        return Err(format!("the chart {chart} is in a Helm repository, and those are not rendered by this version"));
+        return Err(format!(
+            "the chart {chart} is in a Helm repository, and those are not rendered by this version"
+        ));
     }
     let git = &context.parts.git;
     let credentials = context.parts.store.repository_credentials(&subject.project, &source.repo_url).await;
@@ -145,7 +151,9 @@ fn repository(url: &str, credential: Option<Credential>) -> Repository {
 fn freshness(context: &Context, demand: Demand) -> Freshness {
     match demand {
         // A little less than the interval, so that a pass that was queued for it does ask.
-        Demand::Recent => Freshness::AtMost(context.parts.settings.poll_interval.mul_f64(0.9).max(Duration::from_millis(1))),
+        Demand::Recent => {
+            Freshness::AtMost(context.parts.settings.poll_interval.mul_f64(0.9).max(Duration::from_millis(1)))
+        }
         Demand::Now | Demand::Anew => Freshness::Now,
     }
 }
@@ -153,12 +161,17 @@ fn freshness(context: &Context, demand: Demand) -> Freshness {
 /// Says whether everything that was read is the same in `tree`.
 fn holds(known: &Rendering, tree: &Tree) -> bool {
     known.read.iter().all(|(path, id)| {
-            tree.entry(path).is_ok_and(|entry| entry.map(|entry| entry.id).unwrap_or_default() == *id)
-        })
+        tree.entry(path).is_ok_and(|entry| entry.map(|entry| entry.id).unwrap_or_default() == *id)
+    })
 }
 
 /// Rendering is work for a processor, not for the async threads.
-async fn render_tree(application: &str, source: ApplicationSource, tree: Tree, commit: Commit) -> Result<Rendering, String> {
+async fn render_tree(
+    application: &str,
+    source: ApplicationSource,
+    tree: Tree,
+    commit: Commit,
+) -> Result<Rendering, String> {
     let application = application.to_owned();
     let work = move || {
         let limits = render::Limits::default();

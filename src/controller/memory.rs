@@ -79,7 +79,9 @@ impl Remembered {
     pub(super) fn newest(&self, seen: Arc<Application>) -> Arc<Application> {
         let version = |app: &Application| app.metadata.resource_version.as_ref()?.parse::<u64>().ok();
         match &self.written {
-            Some(written) if written.uid() == seen.uid() && version(written) > version(&seen) => Arc::clone(written),
+            Some(written) if written.uid() == seen.uid() && version(written) > version(&seen) => {
+                Arc::clone(written)
+            }
             _ => seen,
         }
     }

@@ -9,7 +9,8 @@ use super::memory::Remembered;
 use super::resolve::{self, Resolved, Wanted};
 use super::{Context, Error, compare, record};
 use crate::api::application::{
-    Application, ApplicationSource, ApplicationStatus, Operation, OperationPhase, OperationState, SyncOperation,
+    Application, ApplicationSource, ApplicationStatus, Operation, OperationPhase, OperationState,
+    SyncOperation,
 };
 use crate::engine::desired::Desired;
 use crate::engine::operation::{self, Sources, Standing};
@@ -44,7 +45,9 @@ pub(super) async fn operate(
             let demand = if demand == Demand::Recent { Demand::Now } else { demand };
             let pinned = match pin(context, memory, resolved, &wanted, demand).await {
                 Ok(pinned) => pinned,
-                Err(condition) => return Ok(Some(reject(context, memory, application, operation, &condition).await?)),
+                Err(condition) => {
+                    return Ok(Some(reject(context, memory, application, operation, &condition).await?));
+                }
             };
             let application = begin(context, memory, application, status, operation, &pinned).await?;
             let state = status::of(&application).operation_state.expect("`begin` wrote it");
@@ -79,22 +82,18 @@ pub(super) async fn begin(
     operation: Operation,
     wanted: &Wanted,
 ) -> Result<Arc<Application>, Error> {
-    let before = status::of(application);
     let revisions = revisions_of(&operation, &status, wanted);
     let own = resolve::wanted_by_spec(application);
-    let recorded = if operation.sync.as_ref().is_some_and(|sync| sync.source.is_some() || !sync.sources.is_empty()) {
-        &wanted.0
-    } else {
-        &own.0
-    };
+    let recorded =
+        if operation.sync.as_ref().is_some_and(|sync| sync.source.is_some() || !sync.sources.is_empty()) {
+            &wanted.0
+        } else {
+            &own.0
+        };
     let sources: Vec<&ApplicationSource> = recorded.iter().collect();
     let state = operation::start(operation, &revisions, Sources(&sources), context.now());
     let after = ApplicationStatus { operation_state: Some(state), ..status };
-    let written = record::write(context, memory, application, &after).await?;
-    for notice in status::notices(&before, &after) {
-        record::tell(context, application, &notice).await;
-    }
-    Ok(written)
+    record::write(context, memory, application, &after).await
 }
 
 /// A request was pinned to revisions; an automated operation is for those that were just compared.
@@ -139,7 +138,7 @@ async fn reject(
     let now = context.now();
     let operation = Operation { retry: None, ..operation };
     let started = operation::start(operation, &operation::Revisions::default(), Sources(&[]), now);
-    let state = operation::finish(started, OperationPhase::Error, condition.message.clone(), now);
+    let state = operation::finish(started, OperationPhase::Error, &condition.message, now);
     let status = ApplicationStatus { operation_state: Some(state), ..status::of(application) };
     let written = record::write(context, memory, application, &status).await?;
     let request = application.operation.as_ref().expect("a request is what is rejected");
@@ -167,8 +166,9 @@ pub(super) async fn refuse(
         }
         Standing::Running(state) => {
             let now = context.now();
-            let state = OperationState { operation: Operation { retry: None, ..state.operation.clone() }, ..state };
-            let state = operation::finish(state, OperationPhase::Error, condition.message, now);
+            let state =
+                OperationState { operation: Operation { retry: None, ..state.operation.clone() }, ..state };
+            let state = operation::finish(state, OperationPhase::Error, &condition.message, now);
             let status = ApplicationStatus { operation_state: Some(state), ..status::of(&application) };
             record::write(context, memory, &application, &status).await
         }
@@ -193,7 +193,7 @@ async fn go_on(
     let wanted = resolve::wanted_by_running(&state, application);
     let fetched = fetch::fetch(context, memory, &resolved.subject, &wanted, Demand::Recent).await;
     let state = match fetched {
-        Err(condition) => operation::finish(state, OperationPhase::Error, condition.message, context.now()),
+        Err(condition) => operation::finish(state, OperationPhase::Error, &condition.message, context.now()),
         Ok(fetched) => {
             let revision = fetched.revisions.0.first().cloned().unwrap_or_default();
             let desired = compare::desired(context, resolved, application, fetched.manifests).await?;
@@ -211,9 +211,6 @@ async fn go_on(
     let application = if after == before {
         Arc::clone(application)
     } else {
-        for notice in status::notices(&before, &after) {
-            record::tell(context, application, &notice).await;
-        }
         record::write(context, memory, application, &after).await?
     };
     Ok(Advanced { application, next })
@@ -232,7 +229,7 @@ async fn run(
     let (comparison, conditions) = compare::compare(context, memory, resolved, rules, desired).await;
     let blocking = conditions.iter().find(|condition| condition.kind == ConditionKind::ComparisonError);
     if let Some(condition) = blocking {
-        return Ok(operation::finish(state, OperationPhase::Error, condition.message.clone(), context.now()));
+        return Ok(operation::finish(state, OperationPhase::Error, &condition.message, context.now()));
     }
     let sync: SyncOperation = state.operation.sync.clone().unwrap_or_default();
     let results = state.sync_result.clone().unwrap_or_default().resources;
@@ -242,6 +239,7 @@ async fn run(
         sync: &sync,
         revision,
         started_at: state.started_at.0,
+        repetition: state.retry_count.unwrap_or(0),
         desired,
         comparison: &comparison,
         results: &results,
@@ -252,7 +250,7 @@ async fn run(
         Err(invalid) => {
             let message = plan::invalid_message(&invalid);
             let state = operation::advance(state, invalid, "");
-            return Ok(operation::finish(state, OperationPhase::Failed, message, context.now()));
+            return Ok(operation::finish(state, OperationPhase::Failed, &message, context.now()));
         }
     };
     let progress = Progress::of(results, sync.dry_run == Some(true));
@@ -278,11 +276,13 @@ async fn turns(
             Turn::Wait { message } => return Ok(operation::advance(state, progress.results, &message)),
             Turn::Done { phase, message } => {
                 let state = operation::advance(state, progress.results, "");
-                return Ok(operation::finish(state, phase, message, context.now()));
+                return Ok(operation::finish(state, phase, &message, context.now()));
             }
             Turn::Act(batch) => {
                 let outcomes = cluster.execute(&resolved.actor, &batch.steps).await;
-                if batch.purpose == Purpose::Apply && batch.steps.iter().any(|step| step.key.kind == "CustomResourceDefinition") {
+                if batch.purpose == Purpose::Apply
+                    && batch.steps.iter().any(|step| step.key.kind == "CustomResourceDefinition")
+                {
                     cluster.relearn().await;
                 }
                 plan::record(tasks, &mut progress, &batch, outcomes);
@@ -320,7 +320,7 @@ async fn terminate(
     };
     plan::terminate(&mut progress);
     let state = operation::advance(state, progress.results, "");
-    Ok(operation::finish(state, phase, message, context.now()))
+    Ok(operation::finish(state, phase, &message, context.now()))
 }
 
 /// Only `CreateNamespace=true` needs to know whether the destination namespace exists.

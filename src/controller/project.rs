@@ -34,7 +34,8 @@ pub(super) async fn project(project: Arc<Project>, context: Arc<Context>) -> Res
             Err(error) => ("False", "HomeMissing", error.to_string()),
         }
     } else {
-        let texts: Vec<_> = findings.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
+        let texts: Vec<_> =
+            findings.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
         ("False", "InvalidSpec", texts.join("; "))
     };
     let failed = ready == "False";
@@ -47,6 +48,7 @@ pub(super) async fn project(project: Arc<Project>, context: Arc<Context>) -> Res
 }
 
 /// Decides how long to wait after a failure.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn again(project: Arc<Project>, error: &Error, _: Arc<Context>) -> Action {
     tracing::warn!(project = project.name_any(), %error, "cannot reconcile the project; trying again");
     Action::requeue(Duration::from_secs(10))

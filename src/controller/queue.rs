@@ -24,9 +24,11 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
     let (projects, project_writer) = reflector::store::<Project>();
     let application_events =
         parts.store.watch_applications().default_backoff().reflect(application_writer).applied_objects();
-    let project_events = parts.store.watch_projects().default_backoff().reflect(project_writer).applied_objects();
+    let project_events =
+        parts.store.watch_projects().default_backoff().reflect(project_writer).applied_objects();
     let (wake, woken) = mpsc::unbounded_channel();
-    let context = Arc::new(Context { parts, applications, projects, wake, memory: memory::Memory::default() });
+    let context =
+        Arc::new(Context { parts, applications, projects, wake, memory: memory::Memory::default() });
     tokio::join!(
         run_applications(&context, application_events, woken, &shutdown),
         run_projects(&context, project_events, &shutdown),
@@ -43,7 +45,9 @@ async fn run_applications(
     let passes = Controller::for_stream(events, context.applications.clone())
         .with_config(config)
         .reconcile_on(changed(Arc::clone(context)))
-        .reconcile_on(futures::stream::unfold(woken, |mut woken| async { Some((woken.recv().await?, woken)) }))
+        .reconcile_on(futures::stream::unfold(woken, |mut woken| async {
+            Some((woken.recv().await?, woken))
+        }))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(ready_then_reconcile, reconcile::again, Arc::clone(context));
     passes.for_each(|_| std::future::ready(())).await;

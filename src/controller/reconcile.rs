@@ -37,6 +37,7 @@ pub(super) async fn application(seen: Arc<Application>, context: Arc<Context>) -
 }
 
 /// Decides how long to wait after a failure that lies outside the application.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn again(application: Arc<Application>, error: &Error, context: Arc<Context>) -> Action {
     let memory = context.memory.of(&application);
     let failures = match memory.try_lock() {
@@ -65,6 +66,8 @@ async fn pass(
 ) -> Result<Action, Error> {
     let refresh = Refresh::of(&application);
     let demand = match &refresh {
+        // Sources that were never compared deserve to be looked up, whatever others just learned.
+        None if !resolve::compared(&application) => Demand::Now,
         None => Demand::Recent,
         Some(refresh) if refresh.is_hard() => Demand::Anew,
         Some(_) => Demand::Now,
@@ -79,7 +82,7 @@ async fn pass(
         }
         Ok(resolved) => sync(context, memory, application, &resolved, demand).await?,
     };
-    record::record(context, memory, &application, &before, after, refresh).await?;
+    record::record(context, memory, &application, after, refresh).await?;
     Ok(match next {
         Some(next) => Action::requeue(until(next, context.now())),
         None => Action::requeue(poll(context, &application)),
@@ -115,8 +118,11 @@ async fn sync(
             }
             Decision::Sync(operation) => {
                 let wanted = resolve::wanted_by_spec(&application);
-                let started = operate::begin(context, memory, &application, status.after, operation, &wanted).await?;
-                if let Some(advanced) = operate::operate(context, memory, &started, resolved, Demand::Recent).await? {
+                let started =
+                    operate::begin(context, memory, &application, status.after, operation, &wanted).await?;
+                if let Some(advanced) =
+                    operate::operate(context, memory, &started, resolved, Demand::Recent).await?
+                {
                     application = advanced.application;
                     next = earlier(next, advanced.next);
                 }
@@ -155,9 +161,12 @@ async fn look(
     let desired = compare::desired(context, resolved, application, fetched.manifests).await?;
     let rules = &application.spec.ignore_differences;
     let (comparison, mut conditions) = compare::compare(context, memory, resolved, rules, &desired).await;
-    conditions.extend(fetched.warnings.into_iter().map(|message| {
-        Condition { kind: ConditionKind::UnsupportedWarning, message }
-    }));
+    conditions.extend(
+        fetched
+            .warnings
+            .into_iter()
+            .map(|message| Condition { kind: ConditionKind::UnsupportedWarning, message }),
+    );
     let sources: Vec<&ApplicationSource> = wanted.0.iter().collect();
     let findings = Findings {
         spec: &application.spec,

@@ -38,7 +38,6 @@ pub(super) async fn record(
     context: &Context,
     memory: &mut Remembered,
     application: &Arc<Application>,
-    before: &ApplicationStatus,
     mut after: ApplicationStatus,
     refresh: Option<Refresh>,
 ) -> Result<(), Error> {
@@ -47,9 +46,6 @@ pub(super) async fn record(
         after.reconciled_at = Some(Time(context.now()));
         after.controller_namespace = Some(context.parts.settings.namespace.clone());
         write(context, memory, application, &after).await?;
-    }
-    for notice in status::notices(before, &after) {
-        tell(context, application, &notice).await;
     }
     if refresh.is_some() {
         let cleared = context.parts.store.clear_refresh(application).await?;
@@ -60,7 +56,7 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// Writes the status and returns the application as it is then.
+/// Writes the status, tells of what changed, and returns the application as it is then.
 pub(super) async fn write(
     context: &Context,
     memory: &mut Remembered,
@@ -68,6 +64,9 @@ pub(super) async fn write(
     status: &ApplicationStatus,
 ) -> Result<Arc<Application>, Error> {
     let written = context.parts.store.write_status(application, status).await?;
+    for notice in status::notices(&status::of(application), status) {
+        tell(context, application, &notice).await;
+    }
     Ok(memory.wrote(written))
 }
 

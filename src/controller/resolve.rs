@@ -73,7 +73,12 @@ fn refusals(project: &Project, subject: &Subject, application: &Application) -> 
         })
         .collect();
     let destination = &subject.destination;
-    if !policy::permits_destination(&project.spec, &destination.server, &destination.name, &destination.namespace) {
+    if !policy::permits_destination(
+        &project.spec,
+        &destination.server,
+        &destination.name,
+        &destination.namespace,
+    ) {
         refused.push(format!(
             "application destination server '{}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
             destination.server, destination.namespace, subject.project
@@ -98,6 +103,15 @@ pub(super) fn wanted_by_spec(application: &Application) -> Wanted {
     Wanted(application.spec.sources().into_iter().cloned().collect())
 }
 
+/// Says whether the sources of the spec are those that were compared last.
+pub(super) fn compared(application: &Application) -> bool {
+    let status = application.status.as_ref().and_then(|status| status.sync.as_ref());
+    let compared = status.and_then(|sync| sync.compared_to.as_ref());
+    compared.is_some_and(|compared| {
+        compared.source.iter().chain(&compared.sources).eq(application.spec.sources())
+    })
+}
+
 /// Returns what an operation wants before it starts: its own sources or revisions win over the spec's.
 pub(super) fn wanted_by(sync: &SyncOperation, application: &Application) -> Wanted {
     let own: Vec<_> = sync.source.iter().chain(&sync.sources).cloned().collect();
@@ -119,8 +133,11 @@ pub(super) fn wanted_by_running(state: &OperationState, application: &Applicatio
         if !recorded.is_empty() {
             wanted.0 = recorded;
         }
-        let revisions =
-            if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() };
+        let revisions = if result.revisions.is_empty() {
+            vec![result.revision.clone()]
+        } else {
+            result.revisions.clone()
+        };
         pin(&mut wanted.0, &revisions);
     }
     wanted

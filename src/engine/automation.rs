@@ -20,6 +20,7 @@ const HEAL_FACTOR: i64 = 3;
 const HEAL_LONGEST: i64 = 300;
 
 /// What automated sync does now.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Nothing; there is no reason to.
@@ -73,7 +74,8 @@ fn only_prunes_left(comparison: &Comparison<'_>, automated: Automated) -> bool {
 }
 
 fn wipes_out(comparison: &Comparison<'_>) -> bool {
-    !comparison.resources.is_empty() && comparison.resources.iter().all(|resource| resource.pair.requires_pruning())
+    !comparison.resources.is_empty()
+        && comparison.resources.iter().all(|resource| resource.pair.requires_pruning())
 }
 
 /// Says whether the last operation already was for these revisions and sources.
@@ -114,7 +116,8 @@ fn again(
         return Decision::Later(due);
     }
     // A heal long after the last one is a new story.
-    let attempts = if now.duration_since(finished) > SignedDuration::from_secs(2 * HEAL_LONGEST) { 0 } else { attempts };
+    let attempts =
+        if now.duration_since(finished) > SignedDuration::from_secs(2 * HEAL_LONGEST) { 0 } else { attempts };
     let drifted = comparison.resources.iter().filter(|resource| {
         resource.sync != SyncCode::Synced && (automated.prune || !resource.pair.requires_pruning())
     });
@@ -170,8 +173,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::comparison::{Finding, conclude, pairs};
     use crate::engine::compare::Verdict;
+    use crate::engine::comparison::{Finding, conclude, pairs};
     use crate::engine::desired::{Desired, desired};
     use crate::engine::testing::{live, manifest, project, subject};
 
@@ -186,9 +189,13 @@ mod tests {
     }
 
     fn last(phase: OperationPhase, attempts: i64) -> OperationState {
-        let operation = operation(&subject(), automated(false, true).automated.unwrap(), &revisions(), vec![], attempts);
+        let operation =
+            operation(&subject(), automated(false, true).automated.unwrap(), &revisions(), vec![], attempts);
         let started = crate::engine::operation::start(operation, &revisions(), Sources(&[]), now());
-        OperationState { retry_count: Some(99), ..crate::engine::operation::finish(started, phase, "why".into(), now()) }
+        OperationState {
+            retry_count: Some(99),
+            ..crate::engine::operation::finish(started, phase, "why", now())
+        }
     }
 
     fn revisions() -> Revisions {
@@ -200,7 +207,13 @@ mod tests {
         desired(&subject(), &project(), vec![manifest("ConfigMap", "settings", &json!({}))], &scope)
     }
 
-    fn decide_on(desired: &Desired, objects: &[crate::engine::live::Live], subject: &Subject, last: Option<&OperationState>, now: Timestamp) -> Decision {
+    fn decide_on(
+        desired: &Desired,
+        objects: &[crate::engine::live::Live],
+        subject: &Subject,
+        last: Option<&OperationState>,
+        now: Timestamp,
+    ) -> Decision {
         let objects: Vec<_> = objects.iter().cloned().map(std::sync::Arc::new).collect();
         let pairs = pairs(subject, &project(), desired, &objects, &|_| None);
         let comparison = conclude(pairs, &|_| Finding::Compared(Verdict::Synced));
@@ -210,7 +223,8 @@ mod tests {
     #[test]
     fn a_new_revision_is_synced_only_where_asked_for() {
         assert_eq!(decide_on(&wanted(), &[], &subject(), None, now()), Decision::Rest);
-        let Decision::Sync(operation) = decide_on(&wanted(), &[], &automated(false, false), None, now()) else {
+        let Decision::Sync(operation) = decide_on(&wanted(), &[], &automated(false, false), None, now())
+        else {
             panic!("not synced");
         };
         assert_eq!(operation.sync.unwrap().revision.as_deref(), Some(REVISION));
@@ -220,8 +234,12 @@ mod tests {
     #[test]
     fn drift_is_healed_object_by_object_and_ever_less_often() {
         let succeeded = last(OperationPhase::Succeeded, 0);
-        assert_eq!(decide_on(&wanted(), &[], &automated(false, false), Some(&succeeded), now()), Decision::Rest);
-        let Decision::Sync(operation) = decide_on(&wanted(), &[], &automated(false, true), Some(&succeeded), now())
+        assert_eq!(
+            decide_on(&wanted(), &[], &automated(false, false), Some(&succeeded), now()),
+            Decision::Rest
+        );
+        let Decision::Sync(operation) =
+            decide_on(&wanted(), &[], &automated(false, true), Some(&succeeded), now())
         else {
             panic!("not healed");
         };

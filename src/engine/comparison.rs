@@ -98,11 +98,11 @@ pub fn pairs<'a>(
 ) -> Vec<Pair<'a>> {
     let mut pairs: BTreeMap<Key, Pair<'a>> = BTreeMap::new();
     for object in &desired.resources {
-        let found = find(&object.key).map(|live| (tracking::owner(&live, &subject.project, &subject.name), live));
+        let found =
+            find(&object.key).map(|live| (tracking::owner(&live, &subject.project, &subject.name), live));
         let (live, shared_with) = match found {
-            Some((Owner::Ours, live)) => (Some(live), None),
+            Some((Owner::Ours | Owner::Nobody, live)) => (Some(live), None),
             Some((Owner::Other(other), live)) => (Some(live), Some(other)),
-            Some((Owner::Nobody, live)) => (Some(live), None),
             None => (None, None),
         };
         let pair = Pair { key: object.key.clone(), desired: Some(object), live, shared_with };
@@ -151,9 +151,10 @@ fn judge<'a>(pair: Pair<'a>, finding: &dyn Fn(&Pair<'a>) -> Finding) -> Resource
         None if forbidden => (SyncCode::Unknown, Vec::new()),
         None | Some(Finding::Refused(_)) => (SyncCode::OutOfSync, Vec::new()),
         Some(Finding::Compared(Verdict::Synced)) => (SyncCode::Synced, Vec::new()),
-        Some(Finding::Compared(Verdict::Differs(paths))) => (SyncCode::OutOfSync, paths),
         Some(Finding::Predicted(paths)) if paths.is_empty() => (SyncCode::Synced, paths),
-        Some(Finding::Predicted(paths)) => (SyncCode::OutOfSync, paths),
+        Some(Finding::Compared(Verdict::Differs(paths)) | Finding::Predicted(paths)) => {
+            (SyncCode::OutOfSync, paths)
+        }
         Some(Finding::Compared(Verdict::Undecided) | Finding::Failed(_)) => (SyncCode::Unknown, Vec::new()),
     };
     Resource { pair, sync, differing, settled, refused, health }

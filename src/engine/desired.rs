@@ -45,7 +45,12 @@ pub type Scopes<'a> = &'a dyn Fn(&Gvk) -> Option<Scope>;
 
 /// Makes the desired set from what was rendered.
 #[must_use]
-pub fn desired(subject: &Subject, project: &ProjectSpec, rendered: Vec<Manifest>, scopes: Scopes<'_>) -> Desired {
+pub fn desired(
+    subject: &Subject,
+    project: &ProjectSpec,
+    rendered: Vec<Manifest>,
+    scopes: Scopes<'_>,
+) -> Desired {
     let mut desired = Desired::default();
     let mut resources: BTreeMap<Key, (Object, usize)> = BTreeMap::new();
     for manifest in rendered {

@@ -74,7 +74,7 @@ impl Live {
     /// Reads an item of a list whose kind is known from the list; the kind is added to its JSON.
     pub fn of_kind(gvk: &Gvk, value: Value) -> Result<Self, Malformed> {
         let Value::Object(mut object) = value else {
-            return Err(serde::de::Error::custom("not an object")).map_err(Malformed);
+            return Err(Malformed(serde::de::Error::custom("not an object")));
         };
         object.insert("apiVersion".into(), gvk.api_version().into());
         object.insert("kind".into(), gvk.kind.clone().into());

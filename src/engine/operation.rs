@@ -18,6 +18,7 @@ const RETRY_MAX: SignedDuration = SignedDuration::from_mins(3);
 const RETRY_FACTOR: i64 = 2;
 
 /// What there is to do about operations.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
     /// Nothing is asked for and nothing runs.
@@ -48,7 +49,12 @@ pub fn is_running(state: &OperationState) -> bool {
 
 /// Starts an operation for the resolved revisions. `sources` are those it renders.
 #[must_use]
-pub fn start(operation: Operation, revisions: &Revisions, sources: Sources<'_>, now: Timestamp) -> OperationState {
+pub fn start(
+    operation: Operation,
+    revisions: &Revisions,
+    sources: Sources<'_>,
+    now: Timestamp,
+) -> OperationState {
     let sync_result = SyncOperationResult {
         revision: revisions.single(),
         revisions: revisions.several(),
@@ -114,7 +120,12 @@ pub fn advance(mut state: OperationState, results: Vec<ResourceResult>, message:
 
 /// Ends an operation, or makes it wait for its next repetition.
 #[must_use]
-pub fn finish(mut state: OperationState, phase: OperationPhase, message: String, now: Timestamp) -> OperationState {
+pub fn finish(
+    mut state: OperationState,
+    phase: OperationPhase,
+    message: &str,
+    now: Timestamp,
+) -> OperationState {
     state.finished_at = Some(Time(now));
     let repeats = matches!(phase, OperationPhase::Failed | OperationPhase::Error);
     let count = state.retry_count.unwrap_or(0);
@@ -235,7 +246,8 @@ mod tests {
 
     fn started(limit: i64) -> OperationState {
         let retry = RetryStrategy { limit: Some(limit), ..RetryStrategy::default() };
-        let operation = Operation { retry: Some(retry), sync: Some(SyncOperation::default()), ..Operation::default() };
+        let operation =
+            Operation { retry: Some(retry), sync: Some(SyncOperation::default()), ..Operation::default() };
         start(operation, &Revisions(vec!["a".into()]), Sources(&[]), at(100))
     }
 
@@ -255,10 +267,10 @@ mod tests {
 
     #[test]
     fn failures_repeat_up_to_the_limit() {
-        let failed = finish(started(1), OperationPhase::Failed, "no".into(), at(110));
+        let failed = finish(started(1), OperationPhase::Failed, "no", at(110));
         assert_eq!(failed.phase, OperationPhase::Running);
         assert_eq!(repeats_at(&failed), Some(at(115)));
-        let failed = finish(repeat(failed), OperationPhase::Failed, "no".into(), at(120));
+        let failed = finish(repeat(failed), OperationPhase::Failed, "no", at(120));
         assert_eq!(failed.phase, OperationPhase::Failed);
         assert_eq!(failed.message.as_deref(), Some("no (retried 1 times)."));
         assert_eq!(repeats_at(&failed), None);
@@ -282,13 +294,13 @@ mod tests {
     #[test]
     fn history_keeps_the_newest_successes() {
         let subject = Subject { history_limit: 2, ..crate::engine::testing::subject() };
-        let done = finish(started(0), OperationPhase::Succeeded, "ok".into(), at(110));
+        let done = finish(started(0), OperationPhase::Succeeded, "ok", at(110));
         let mut past = Vec::new();
         for _ in 0..3 {
             past = history(&subject, &past, &done);
         }
         assert_eq!(past.iter().map(|entry| entry.id).collect::<Vec<_>>(), [1, 2]);
-        let failed = finish(started(0), OperationPhase::Failed, "no".into(), at(110));
+        let failed = finish(started(0), OperationPhase::Failed, "no", at(110));
         assert_eq!(history(&subject, &past, &failed).len(), 2);
     }
 }

@@ -194,7 +194,9 @@ fn waiting(tasks: &[Task], progress: &Progress, find: Find<'_>) -> Option<String
         return Some(sentence("waiting for healthy state of", &first.key, resources.len(), "resources"));
     }
     let leaving = |task: &&Task| {
-        task.work.is_prune() && !progress.is_pending(task) && find(&task.key).is_some_and(|live| live.deleting)
+        task.work.is_prune()
+            && !progress.is_pending(task)
+            && find(&task.key).is_some_and(|live| live.deleting)
     };
     let leaving: Vec<_> = tasks.iter().filter(leaving).collect();
     leaving.first().map(|first| sentence("waiting for deletion of", &first.key, leaving.len(), "resources"))
@@ -223,7 +225,8 @@ fn act(tasks: &[&Task], first: &Task, progress: &Progress, find: Find<'_>) -> Tu
     let in_wave = |task: &&&Task| (task.phase, task.wave) == (first.phase, first.wave);
     let pending: Vec<_> =
         tasks.iter().filter(in_wave).copied().filter(|task| progress.is_pending(task)).collect();
-    let of = |test: &dyn Fn(&Task) -> bool| pending.iter().copied().filter(|task| test(task)).collect::<Vec<_>>();
+    let of =
+        |test: &dyn Fn(&Task) -> bool| pending.iter().copied().filter(|task| test(task)).collect::<Vec<_>>();
 
     let prunes = of(&|task| task.work.is_prune() || task.work.is_keep());
     if !prunes.is_empty() {
@@ -235,7 +238,12 @@ fn act(tasks: &[&Task], first: &Task, progress: &Progress, find: Find<'_>) -> Tu
     }
     if !old.is_empty() {
         let steps = old.iter().map(|live| deletion(live)).collect();
-        return Turn::Act(Batch { purpose: Purpose::ClearHooks, phase: first.phase, steps, skipped: Vec::new() });
+        return Turn::Act(Batch {
+            purpose: Purpose::ClearHooks,
+            phase: first.phase,
+            steps,
+            skipped: Vec::new(),
+        });
     }
     let same_kind = of(&|task| task.settled || task.gvk == pending[0].gvk);
     batch(Purpose::Apply, &same_kind, |task| match &task.work {
@@ -273,7 +281,12 @@ fn finish(tasks: &[Task], progress: &Progress, find: Find<'_>, policy: HookDelet
     let spent = spent.filter(|live| !live.deleting && !progress.cleaned.contains(&live.key));
     let steps: Vec<_> = spent.map(|live| deletion(&live)).collect();
     if !steps.is_empty() {
-        return Turn::Act(Batch { purpose: Purpose::CleanUp, phase: Phase::PostSync, steps, skipped: Vec::new() });
+        return Turn::Act(Batch {
+            purpose: Purpose::CleanUp,
+            phase: Phase::PostSync,
+            steps,
+            skipped: Vec::new(),
+        });
     }
     if policy == HookDeletePolicy::HookSucceeded {
         let message = "successfully synced (all tasks run)".into();

@@ -173,7 +173,9 @@ fn health(
     HealthStatus {
         status: Some(code),
         message: cause(code, comparison),
-        last_transition_time: since.and_then(|before| before.last_transition_time.clone()).or(Some(Time(now))),
+        last_transition_time: since
+            .and_then(|before| before.last_transition_time.clone())
+            .or(Some(Time(now))),
     }
 }
 
@@ -183,12 +185,12 @@ fn cause(code: HealthCode, comparison: &Comparison<'_>) -> Option<String> {
     if matches!(code, HealthCode::Healthy | HealthCode::Suspended) {
         return None;
     }
-    let culprits = comparison.resources.iter().filter(|resource| {
-        resource.health.as_ref().is_some_and(|health| health.code == code)
-    });
-    let names: Vec<_> = culprits
-        .map(|resource| format!("{} {}", resource.pair.key.kind, resource.pair.key.name))
-        .collect();
+    let culprits = comparison
+        .resources
+        .iter()
+        .filter(|resource| resource.health.as_ref().is_some_and(|health| health.code == code));
+    let names: Vec<_> =
+        culprits.map(|resource| format!("{} {}", resource.pair.key.kind, resource.pair.key.name)).collect();
     let more = match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -222,12 +224,18 @@ fn resource(resource: &Resource<'_>) -> ResourceStatus {
 }
 
 /// Joins what was found with when it began.
-fn conditions(before: &[ApplicationCondition], found: &[Condition], now: Timestamp) -> Vec<ApplicationCondition> {
+fn conditions(
+    before: &[ApplicationCondition],
+    found: &[Condition],
+    now: Timestamp,
+) -> Vec<ApplicationCondition> {
     let mut found = found.to_vec();
     found.sort();
     found.dedup();
     let known = |condition: &Condition| {
-        before.iter().find(|known| known.type_ == condition.kind.as_str() && known.message == condition.message)
+        before
+            .iter()
+            .find(|known| known.type_ == condition.kind.as_str() && known.message == condition.message)
     };
     let new = |condition: &Condition| ApplicationCondition {
         type_: condition.kind.as_str().into(),
@@ -287,6 +295,12 @@ fn operation_notice(before: Option<&OperationState>, after: &OperationState) -> 
         let message = format!("Initiated automated sync to '{revision}'");
         return Some(Notice { severity: Severity::Normal, reason: "OperationStarted", message });
     }
+    let waited = same_operation.is_some_and(|before| before.retry_count == after.retry_count);
+    if super::operation::repeats_at(after).is_some() && !waited {
+        let message = after.message.as_deref().unwrap_or_default();
+        let message = format!("Sync operation to {revision} failed: {message}");
+        return Some(Notice { severity: Severity::Warning, reason: "OperationRetried", message });
+    }
     let was_over = same_operation.is_some_and(|before| !super::operation::is_running(before));
     if super::operation::is_running(after) || was_over {
         return None;
@@ -334,7 +348,11 @@ mod tests {
     #[test]
     fn failing_to_compare_takes_the_verdict_but_not_what_is_known() {
         let before = ApplicationStatus {
-            sync: Some(SyncStatus { status: SyncCode::Synced, revision: Some("r".into()), ..Default::default() }),
+            sync: Some(SyncStatus {
+                status: SyncCode::Synced,
+                revision: Some("r".into()),
+                ..Default::default()
+            }),
             resources: vec![ResourceStatus { name: Some("web".into()), ..Default::default() }],
             ..Default::default()
         };

@@ -1,6 +1,8 @@
 //! What an Application asks for, parsed once: who it is, where it deploys and under which policy.
 
-use crate::api::application::{Application, ApplicationDestination, RetryStrategy, SyncOperation, SyncPolicy};
+use crate::api::application::{
+    Application, ApplicationDestination, RetryStrategy, SyncOperation, SyncPolicy,
+};
 
 /// URL by which Applications name the cluster that gitopsd runs in.
 pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -147,11 +149,12 @@ impl SyncOptions {
     pub fn of(words: &[String]) -> Self {
         use super::step::Propagation;
         let has = |word: &str| words.iter().any(|given| given.trim() == word);
-        let propagation = match words.iter().find_map(|word| word.trim().strip_prefix("PrunePropagationPolicy=")) {
-            Some("background") => Propagation::Background,
-            Some("orphan") => Propagation::Orphan,
-            _ => Propagation::Foreground,
-        };
+        let propagation =
+            match words.iter().find_map(|word| word.trim().strip_prefix("PrunePropagationPolicy=")) {
+                Some("background") => Propagation::Background,
+                Some("orphan") => Propagation::Orphan,
+                _ => Propagation::Foreground,
+            };
         Self {
             create_namespace: has("CreateNamespace=true"),
             apply_out_of_sync_only: has("ApplyOutOfSyncOnly=true"),

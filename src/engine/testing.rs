@@ -36,7 +36,11 @@ pub(crate) fn project() -> ProjectSpec {
             name: None,
             namespace: Some("*".into()),
         }],
-        cluster_resource_whitelist: vec![KindPattern { group: "*".into(), kind: "*".into(), ..Default::default() }],
+        cluster_resource_whitelist: vec![KindPattern {
+            group: "*".into(),
+            kind: "*".into(),
+            ..Default::default()
+        }],
         ..ProjectSpec::default()
     }
 }

@@ -55,7 +55,7 @@ pub struct Options {
     pub force: bool,
     /// `SkipDryRunOnMissingResource=true`: its kind may come into being during the sync.
     pub skip_dry_run_on_missing_resource: bool,
-    /// `compare-options: IgnoreExtraneous`: being left over does not make the application OutOfSync.
+    /// `compare-options: IgnoreExtraneous`: being left over does not make the application `OutOfSync`.
     pub ignore_extraneous: bool,
 }
 

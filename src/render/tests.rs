@@ -349,7 +349,7 @@ fn tells_what_the_result_depends_on() {
     let before = tree("b", "c");
     let read = run(&before, &json!({"path": "current"})).unwrap().read;
     let holds = |tree: &Memory| {
-        read.iter().all(|(path, id)| tree.entry(path).unwrap().map_or("".into(), |entry| entry.id) == *id)
+        read.iter().all(|(path, id)| tree.entry(path).unwrap().map_or(String::new(), |entry| entry.id) == *id)
     };
     assert!(holds(&before));
     assert!(holds(&tree("b", "changed")), "files elsewhere do not matter");

@@ -1,4 +1,4 @@
-//! Whether the caller may. The cluster's own authorizers decide, asked by SubjectAccessReview; their
+//! Whether the caller may. The cluster's own authorizers decide, asked by `SubjectAccessReview`; their
 //! answers are kept for some seconds. Without an answer nothing is allowed. Every request is asked
 //! about, also those that kube-apiserver let through: our port can be reached without it, and on the
 //! `project/…` paths it does not see what is really asked for.

@@ -1,6 +1,6 @@
 //! The serving certificate and who believes it: made and renewed by ourselves under an own CA, shared
 //! by all replicas through a Secret, and announced to kube-apiserver in the `caBundle` of our
-//! APIService. What to do is decided in `material`; here it is read, written and followed.
+//! `APIService`. What to do is decided in `material`; here it is read, written and followed.
 
 mod material;
 
@@ -28,7 +28,7 @@ use crate::api::names::{API_SERVICE, SERVICE, SERVING_CERT_SECRET};
 use material::{Material, Next};
 
 const FIELD_MANAGER: &str = "gitopsd";
-const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+const CHECK_INTERVAL: Duration = Duration::from_hours(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the certificate is kept and for whom it is made.
@@ -38,7 +38,7 @@ pub struct Settings {
     pub namespace: String,
     /// Secret that all replicas share.
     pub secret: String,
-    /// APIService whose `caBundle` is kept right.
+    /// `APIService` whose `caBundle` is kept right.
     pub api_service: String,
     /// DNS names and IP addresses that clients call us by; the same for all replicas.
     pub names: Vec<String>,
@@ -178,21 +178,14 @@ impl Keeper {
     async fn write(&self, held: Option<&Secret>, material: &Material) -> Result<Secret, kube::Error> {
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         let name = &self.settings.secret;
-        match held {
-            Some(held) => {
-                let secret = Secret { data: Some(material.write()), ..held.clone() };
-                self.secrets.replace(name, &parameters, &secret).await
-            }
-            None => {
-                let secret = Secret {
-                    metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
-                    type_: Some("kubernetes.io/tls".into()),
-                    data: Some(material.write()),
-                    ..Secret::default()
-                };
-                self.secrets.create(&parameters, &secret).await
-            }
+        let data = Some(material.write());
+        if let Some(held) = held {
+            let secret = Secret { data, ..held.clone() };
+            return self.secrets.replace(name, &parameters, &secret).await;
         }
+        let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+        let secret = Secret { metadata, type_: Some("kubernetes.io/tls".into()), data, ..Secret::default() };
+        self.secrets.create(&parameters, &secret).await
     }
 
     async fn read(&self) -> Result<Option<Secret>, Error> {
@@ -213,10 +206,10 @@ impl Keeper {
     }
 }
 
-/// Keeps the `caBundle` of our APIService right.
+/// Keeps the `caBundle` of our `APIService` right.
 async fn announce(client: kube::Client, name: String, mut bundle: watch::Receiver<Bundle>) {
-    let services: Api<APIService> = Api::all(client);
-    let mut changes = Box::pin(watch_object(services.clone(), &name).default_backoff());
+    let api: Api<APIService> = Api::all(client);
+    let mut changes = Box::pin(watch_object(api.clone(), &name).default_backoff());
     let mut held: Option<APIService> = None;
     let mut look = Instant::now() + CHECK_INTERVAL;
     loop {
@@ -243,7 +236,7 @@ async fn announce(client: kube::Client, name: String, mut bundle: watch::Receive
         };
         look = Instant::now() + CHECK_INTERVAL;
         if let Some(patch) = correction(service, &wanted) {
-            match services.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => tracing::info!("kube-apiserver was told our CA in APIService {name}"),
                 Err(error) => {
                     tracing::warn!(%error, "cannot write the caBundle of APIService {name}");

@@ -1,4 +1,4 @@
-//! Answers that never change while the process runs: encoded once, known to clients by their ETag.
+//! Answers that never change while the process runs: encoded once, known to clients by their `ETag`.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -24,7 +24,7 @@ impl Document {
         Self { body, content_type: HeaderValue::from_static(content_type), etag, hash }
     }
 
-    /// Returns what the ETag says, without quotes.
+    /// Returns what the `ETag` says, without quotes.
     pub(super) fn hash(&self) -> &str {
         &self.hash
     }

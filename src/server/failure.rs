@@ -433,7 +433,7 @@ mod tests {
     const APPS: Resource = Resource::Applications;
 
     #[track_caller]
-    fn check(failure: Failure, code: u16, reason: &str, message: &str, details: Value) {
+    fn check(failure: &Failure, code: u16, reason: &str, message: &str, details: Value) {
         let response = failure.clone().into_response();
         assert_eq!(response.status().as_u16(), code);
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
@@ -451,45 +451,45 @@ mod tests {
     #[test]
     fn words_are_those_of_kube_apiserver() {
         let named = json!({"name": "shop", "group": "gitops", "kind": "applications"});
-        check(Failure::unauthorized(), 401, "Unauthorized", "Unauthorized", Value::Null);
+        check(&Failure::unauthorized(), 401, "Unauthorized", "Unauthorized", Value::Null);
         check(
-            Failure::forbidden(APPS, "shop", "no"),
+            &Failure::forbidden(APPS, "shop", "no"),
             403,
             "Forbidden",
             "applications.gitops \"shop\" is forbidden: no",
             named.clone(),
         );
         check(
-            Failure::forbidden(APPS, "", "no"),
+            &Failure::forbidden(APPS, "", "no"),
             403,
             "Forbidden",
             "applications.gitops is forbidden: no",
             json!({"group": "gitops", "kind": "applications"}),
         );
-        check(Failure::forbidden_path("no"), 403, "Forbidden", "forbidden: no", json!({}));
+        check(&Failure::forbidden_path("no"), 403, "Forbidden", "forbidden: no", json!({}));
         check(
-            Failure::not_found(APPS, "shop"),
+            &Failure::not_found(APPS, "shop"),
             404,
             "NotFound",
             "applications.gitops \"shop\" not found",
             named.clone(),
         );
         check(
-            Failure::not_found(Subject::new("namespaces", ""), "away"),
+            &Failure::not_found(Subject::new("namespaces", ""), "away"),
             404,
             "NotFound",
             "namespaces \"away\" not found",
             json!({"name": "away", "kind": "namespaces"}),
         );
         check(
-            Failure::method_not_supported(APPS, "create"),
+            &Failure::method_not_supported(APPS, "create"),
             405,
             "MethodNotAllowed",
             "create is not supported on resources of kind \"applications.gitops\"",
             json!({"group": "gitops", "kind": "applications"}),
         );
         check(
-            Failure::modified(APPS, "shop"),
+            &Failure::modified(APPS, "shop"),
             409,
             "Conflict",
             "Operation cannot be fulfilled on applications.gitops \"shop\": the object has been modified; \
@@ -497,28 +497,28 @@ mod tests {
             named.clone(),
         );
         check(
-            Failure::already_exists_deleting(APPS, "shop"),
+            &Failure::already_exists_deleting(APPS, "shop"),
             409,
             "AlreadyExists",
             "object is being deleted: applications.gitops \"shop\" already exists",
             named,
         );
         check(
-            Failure::body_too_large(3),
+            &Failure::body_too_large(3),
             413,
             "RequestEntityTooLarge",
             "Request entity is too large: limit is 3",
             Value::Null,
         );
         check(
-            Failure::internal("no answer"),
+            &Failure::internal("no answer"),
             500,
             "InternalError",
             "Internal error occurred: no answer",
             json!({"causes": [{"message": "no answer"}]}),
         );
         check(
-            Failure::resource_version_too_large(99, 7),
+            &Failure::resource_version_too_large(99, 7),
             504,
             "Timeout",
             "Timeout: Too large resource version: 99, current: 7",

@@ -45,7 +45,7 @@ pub(crate) fn cluster(answer: impl Fn(Request) -> (u16, Value) + Send + Sync + '
 }
 
 /// Returns the body of a list.
-pub(crate) fn list(items: Vec<Value>) -> Value {
+pub(crate) fn list(items: &[Value]) -> Value {
     json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
 }
 

@@ -17,7 +17,7 @@ const WRITING: usize = 200;
 /// Largest body, as in kube-apiserver.
 pub const BODY_BYTES: usize = 3 * 1024 * 1024;
 /// Longest time to answer, as in kube-apiserver, which gives up on us after it.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_mins(1);
 
 /// How many requests are answered at once.
 #[derive(Debug, Clone)]

@@ -72,8 +72,26 @@ impl Rest {
                 body::deletion(&mut parts.headers, parts.uri.query().unwrap_or_default(), body).await?
             }
         };
-        let answer = self.store.forward(call(info, parts, body)).await?;
+        let again = parts.clone();
+        let mut answer = self.store.forward(call(info, parts, body.clone())).await?;
+        if answer.status() == StatusCode::NOT_FOUND && self.makes_home(info).await {
+            answer = self.store.forward(call(info, again, body)).await?;
+        }
         Ok(in_family(info, answer.map(Body::new)))
+    }
+
+    /// Makes the namespace of a project that was created a moment ago, so that one `kubectl apply` can
+    /// bring the project and its first application. Says whether trying again makes sense.
+    async fn makes_home(&self, info: &RequestInfo) -> bool {
+        let creates =
+            matches!(info.verb, Verb::Create | Verb::Patch) && info.resource == Resource::Applications;
+        let Some(namespace) = info.namespace.as_deref().filter(|_| creates) else { return false };
+        match self.store.project(namespace).await {
+            Ok(project) if project.metadata.deletion_timestamp.is_none() => {
+                self.store.ensure_project_home(&project).await.is_ok()
+            }
+            _ => false,
+        }
     }
 }
 

@@ -32,8 +32,8 @@ use self::remote::Remote;
 use super::tree::Tree;
 
 pub use self::error::Error;
-pub use self::url::redact;
 pub use self::remote::{Credentials, Repository, Trust};
+pub use self::url::redact;
 
 /// How Git is used.
 #[derive(Debug, Clone)]
@@ -61,8 +61,8 @@ impl Settings {
         Self {
             directory: directory.into(),
             environment: environment.into_iter().collect(),
-            timeout: Duration::from_secs(60),
-            fetch_timeout: Duration::from_secs(600),
+            timeout: Duration::from_mins(1),
+            fetch_timeout: Duration::from_mins(10),
             parallel: 8,
         }
     }
@@ -197,14 +197,18 @@ impl Git {
 
     /// Completes an abbreviated commit id.
     async fn expand(&self, remote: &Remote, prefix: &str) -> Result<Commit, Error> {
+        let (repository, revision) = (remote.name(), prefix.to_owned());
         let mirror = self.mirror(remote);
-        let mut found = mirror.abbreviated(prefix);
+        let find = async || {
+            let prefix = prefix.to_owned();
+            blocking(&mirror, move |mirror| mirror.abbreviated(&prefix)).await.unwrap_or(Abbreviated::Nothing)
+        };
+        let mut found = find().await;
         if matches!(found, Abbreviated::Nothing) {
             let lock = self.lock(remote, &mirror).await?;
             self.update(remote, &mirror, &lock, EVERYTHING).await?;
-            found = mirror.abbreviated(prefix);
+            found = find().await;
         }
-        let (repository, revision) = (remote.name(), prefix.to_owned());
         match found {
             Abbreviated::One(sha) => Ok(Commit { sha }),
             Abbreviated::Several => Err(Error::Ambiguous { repository, revision }),
@@ -220,7 +224,10 @@ impl Git {
         lock: &Lock,
         refspecs: &[&str],
     ) -> Result<(), Error> {
-        if mirror.needs_making() {
+        let needs_making = blocking(mirror, Mirror::needs_making).await;
+        let failed =
+            |error: io::Error| Error::Mirror { repository: remote.name(), detail: error.to_string() };
+        if needs_making.map_err(failed)? {
             self.make(remote, mirror, lock).await?;
         }
         let outcome = match self.fetch(remote, mirror, lock, refspecs).await {
@@ -240,7 +247,8 @@ impl Git {
         lock: &Lock,
         refspecs: &[&str],
     ) -> Result<(), Failure> {
-        blocking(mirror, Mirror::begin_writing).await.map_err(|error| Failure::Start(error.to_string()))?;
+        let begun = blocking(mirror, Mirror::begin_writing).await.flatten();
+        begun.map_err(|error| Failure::Start(error.to_string()))?;
         let arguments = mirror::fetch(mirror.path(), &remote.url.address, refspecs);
         let run = Run {
             arguments,
@@ -260,7 +268,7 @@ impl Git {
         let failed =
             |error: io::Error| Error::Mirror { repository: remote.name(), detail: error.to_string() };
         let fresh = mirror.path().with_extension("new");
-        blocking(mirror, Mirror::remove).await.map_err(failed)?;
+        blocking(mirror, Mirror::remove).await.flatten().map_err(failed)?;
         // Most often there is nothing; what cannot be removed makes `git init` say why.
         let _ = tokio::fs::remove_dir_all(&fresh).await;
         let run = Run {
@@ -356,8 +364,8 @@ impl Git {
     }
 
     fn mirror(&self, remote: &Remote) -> Arc<Mirror> {
-        let hash: String =
-            Sha256::digest(&remote.url.key).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digest = Sha256::digest(&remote.url.key);
+        let hash: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let path = self.inner.directory.join(hash).with_extension("git");
         let mut mirrors = self.inner.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         mirrors.entry(path.clone()).or_insert_with(|| Arc::new(Mirror::new(path))).clone()
@@ -365,14 +373,15 @@ impl Git {
 }
 
 /// Does work on the files of a mirror without holding up other tasks.
-async fn blocking(mirror: &Arc<Mirror>, work: fn(&Mirror) -> io::Result<()>) -> io::Result<()> {
+async fn blocking<T: Send + 'static>(
+    mirror: &Arc<Mirror>,
+    work: impl FnOnce(&Mirror) -> T + Send + 'static,
+) -> io::Result<T> {
     let mirror = mirror.clone();
-    tokio::task::spawn_blocking(move || work(&mirror))
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+    tokio::task::spawn_blocking(move || work(&mirror)).await.map_err(io::Error::other)
 }
 
 async fn look_up(mirror: &Arc<Mirror>, commit: &Commit) -> Option<Tree> {
-    let (mirror, sha) = (mirror.clone(), commit.sha.clone());
-    tokio::task::spawn_blocking(move || mirror.tree(&sha)).await.ok().flatten()
+    let sha = commit.sha.clone();
+    blocking(mirror, move |mirror| mirror.tree(&sha)).await.ok().flatten()
 }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::forward::Place;
+use super::write::annotation_path;
 use super::{Error, Store};
 use crate::api::application::{Application, Operation, OperationPhase};
 use crate::api::names::{ARGO_REFRESH_ANNOTATION, REFRESH_ANNOTATION, REFRESH_REQUESTED_AT_ANNOTATION};
@@ -66,12 +67,16 @@ impl Store {
 }
 
 fn ask_refresh(app: &Application, kind: RefreshType, now: &str) -> Vec<Value> {
-    let mut annotations = app.metadata.annotations.clone().unwrap_or_default();
-    let pending = annotations.get(REFRESH_ANNOTATION).map(String::as_str) == Some(RefreshType::Hard.as_str());
-    let kind = if pending { RefreshType::Hard } else { kind };
-    annotations.insert(REFRESH_ANNOTATION.into(), kind.as_str().into());
-    annotations.insert(REFRESH_REQUESTED_AT_ANNOTATION.into(), now.into());
-    vec![json!({"op": "add", "path": "/metadata/annotations", "value": annotations})]
+    let annotations = app.metadata.annotations.as_ref();
+    let pending = annotations.and_then(|annotations| annotations.get(REFRESH_ANNOTATION));
+    let kind =
+        if pending.is_some_and(|kind| kind == RefreshType::Hard.as_str()) { RefreshType::Hard } else { kind };
+    // Others are left alone: what `app` shows of them is the served view.
+    let room =
+        annotations.is_none().then(|| json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    let add = |key: &str, value: &str| json!({"op": "add", "path": annotation_path(key), "value": value});
+    let added = [add(REFRESH_ANNOTATION, kind.as_str()), add(REFRESH_REQUESTED_AT_ANNOTATION, now)];
+    room.into_iter().chain(added).collect()
 }
 
 fn admits_operation(app: &Application) -> Result<(), Error> {

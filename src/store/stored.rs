@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
-use super::uid;
+use super::wire;
 use crate::api::application::Application;
 use crate::api::project::Project;
 
@@ -52,17 +52,17 @@ impl<'de, T: Kept> Deserialize<'de> for Stored<T> {
         struct Bare {
             metadata: ObjectMeta,
         }
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        let mut stored = match serde_json::from_str(text.get()) {
+        let stored = Box::<RawValue>::deserialize(deserializer)?;
+        let mut text = String::with_capacity(stored.get().len());
+        wire::object(stored.get(), &mut text).map_err(D::Error::custom)?;
+        let mut stored = match serde_json::from_str(&text) {
             Ok(object) => Self::Readable(object),
             Err(error) => {
-                let Bare { metadata } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+                let Bare { metadata } = serde_json::from_str(&text).map_err(D::Error::custom)?;
                 Self::Unreadable { metadata: Box::new(metadata), why: error.to_string() }
             }
         };
-        let metadata = stored.metadata_mut();
-        metadata.uid = metadata.uid.as_deref().map(uid::flip);
-        metadata.managed_fields = None;
+        stored.metadata_mut().managed_fields = None;
         Ok(stored)
     }
 }

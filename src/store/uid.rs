@@ -2,7 +2,7 @@
 //! UID alone, and one UID under two identities confuses it. The mapping is fixed for ever: changing
 //! it would break every owner reference that exists.
 
-/// XORed onto the last 48 bits (the node part), so version and variant bits stay.
+/// Combined by exclusive or with the last 48 bits (the node part), so version and variant bits stay.
 const MASK: &[u8; 6] = b"gitops";
 /// Where the node part of a UUID's text begins.
 const NODE: usize = 24;
@@ -13,11 +13,11 @@ pub(super) const LENGTH: usize = 36;
 /// with. Text that is not a UUID in lower case comes back unchanged.
 #[must_use]
 pub fn flip(uid: &str) -> String {
-    if !is_uuid(uid.as_bytes()) {
-        return uid.to_owned();
+    let node = uid.get(NODE..).filter(|_| is_uuid(uid.as_bytes()));
+    match node.map(|node| u64::from_str_radix(node, 16)) {
+        Some(Ok(node)) => format!("{}{:012x}", &uid[..NODE], node ^ mask()),
+        _ => uid.to_owned(),
     }
-    let node = u64::from_str_radix(&uid[NODE..], 16).expect("`is_uuid` saw twelve hex digits");
-    format!("{}{:012x}", &uid[..NODE], node ^ mask())
 }
 
 /// Says whether `text` is a UUID in lower case with its four dashes.

@@ -141,18 +141,28 @@ impl Store {
         place: &Place,
         status: &S,
     ) -> Result<T, Error> {
-        let patch = json!([
+        let operations = json!([
             {"op": "test", "path": "/metadata/uid", "value": uid::flip(uid_of(object)?)},
             {"op": "add", "path": "/status", "value": status},
         ]);
         let path = format!("{}?fieldManager={MANAGER}", place.clone().status().path());
-        let answer = self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?).await;
+        let answer = self.call(send(Method::PATCH, &path, JSON_PATCH, &operations)?).await;
         answer.map_err(|error| if does_not_fit(&error) { gone(place) } else { missing(error, place) })
     }
 
     /// Writes the operations that `change` returns for the state `seen`, or for the newest state where
     /// the object has changed since. No operations: the object stays as it is.
     pub(super) async fn revise<T: Kept, E: From<Error>>(
+        &self,
+        seen: T,
+        commit: Commit,
+        change: impl Fn(&T) -> Result<Vec<Value>, E>,
+    ) -> Result<Revised<T>, E> {
+        // Objects are some kilobytes each, and the loop holds several: too much for callers' futures.
+        Box::pin(self.revise_until_it_fits(seen, commit, change)).await
+    }
+
+    async fn revise_until_it_fits<T: Kept, E: From<Error>>(
         &self,
         seen: T,
         commit: Commit,
@@ -166,8 +176,8 @@ impl Store {
             if operations.is_empty() {
                 return Ok(Revised::Left(current));
             }
-            let patch = on_state_of(current.metadata(), operations)?;
-            match self.call(send(Method::PATCH, &path, JSON_PATCH, &patch)?).await {
+            let conditional = on_state_of(current.metadata(), operations)?;
+            match self.call(send(Method::PATCH, &path, JSON_PATCH, &conditional)?).await {
                 Err(error) if does_not_fit(&error) || is_conflict(&error) => {
                     current = self.newest(&place, &current).await?;
                 }
@@ -248,7 +258,12 @@ fn refresh_annotations(metadata: &ObjectMeta) -> Vec<(&str, &str)> {
 }
 
 fn remove_annotation(key: &str) -> Value {
-    json!({"op": "remove", "path": format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))})
+    json!({"op": "remove", "path": annotation_path(key)})
+}
+
+/// Returns the JSON pointer of an annotation.
+pub(super) fn annotation_path(key: &str) -> String {
+    format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn without_finalizer(metadata: &ObjectMeta, name: &str) -> Vec<Value> {

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -22,6 +22,12 @@ pub(crate) struct User {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
     cache: PathBuf,
+}
+
+/// A `kubectl` that goes on printing until this is dropped.
+pub(crate) struct Followed {
+    child: Child,
+    lines: BufReader<ChildStdout>,
 }
 
 static SHARED: OnceLock<Cluster> = OnceLock::new();
@@ -90,9 +96,28 @@ impl User {
 
     /// The same with a standard input, for `apply -f -` and its like.
     pub(crate) fn kubectl_with(&self, arguments: &str, input: &str) -> Said {
+        run(&mut self.command(arguments), input.as_bytes())
+    }
+
+    /// The same for `edit`, with what edits the file.
+    pub(crate) fn kubectl_edit(&self, arguments: &str, editor: &str) -> Said {
+        run(self.command(arguments).env("KUBE_EDITOR", editor), b"")
+    }
+
+    /// Starts `kubectl` and reads what it prints line by line, for `get --watch`.
+    pub(crate) fn follow(&self, arguments: &str) -> Followed {
+        let mut command = self.command(arguments);
+        let mut child =
+            command.arg("--request-timeout=60s").stdout(Stdio::piped()).spawn().expect("kubectl starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Followed { child, lines }
+    }
+
+    fn command(&self, arguments: &str) -> Command {
         let mut command = program(&self.kubectl);
         command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", &self.cache);
-        run(command.args(arguments.split_whitespace()), input.as_bytes())
+        command.args(arguments.split_whitespace());
+        command
     }
 
     /// One object or list as JSON; the arguments follow `kubectl get`.
@@ -103,8 +128,32 @@ impl User {
     }
 }
 
+impl Followed {
+    /// Reads on to the next line that contains all of `words`.
+    #[track_caller]
+    pub(crate) fn until(&mut self, words: &[&str]) -> String {
+        let mut seen = String::new();
+        loop {
+            let start = seen.len();
+            let more = self.lines.read_line(&mut seen).expect("kubectl speaks UTF-8");
+            let line = &seen[start..];
+            if words.iter().all(|word| line.contains(word)) {
+                return line.to_owned();
+            }
+            assert!(more > 0, "no line has {words:?}, but\n{seen}");
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended by itself
+        let _ = self.child.wait();
+    }
+}
+
 /// A script of `e2e/`.
-pub(super) fn script(name: &str) -> std::process::Command {
+pub(super) fn script(name: &str) -> Command {
     program(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e").join(name))
 }
 

@@ -1,5 +1,4 @@
 //! gitopsd as a local process, with the rights that `manifests/` give it.
-#![expect(dead_code, reason = "the tests of the product follow the product")]
 
 use std::{
     fs::{self, File},
@@ -114,6 +113,13 @@ impl Gitopsd {
         let Some(mut process) = self.process.take() else { return true };
         run(program("kill").args(["-TERM", &process.id().to_string()]), b"").out();
         process.wait().expect("it is our child").success()
+    }
+
+    /// Starts it again with these flags beside the usual ones.
+    pub(crate) fn restart_with(&mut self, flags: &'static [&'static str]) {
+        assert!(self.stop(), "it ends when it is told to");
+        self.flags = flags;
+        self.start();
     }
 
     /// Ends it in the middle of whatever it does.

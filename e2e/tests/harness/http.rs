@@ -4,10 +4,23 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::{program::output, repo::git};
+
+/// Whom a server lets in.
+#[derive(Default)]
+pub(super) struct Door {
+    closed: AtomicBool,
+    login: Option<String>,
+}
 
 struct Request {
     method: String,
@@ -17,23 +30,44 @@ struct Request {
     body: Vec<u8>,
 }
 
+impl Door {
+    /// Asks for a user name and a password.
+    pub(super) fn locked(user: &str, password: &str) -> Self {
+        let login = Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        Self { login, ..Self::default() }
+    }
+
+    /// Hangs up on everybody from now on, or no longer.
+    pub(super) fn close(&self, closed: bool) {
+        self.closed.store(closed, Ordering::SeqCst);
+    }
+}
+
 /// Serves until the test program ends.
-pub(super) fn serve(root: PathBuf) -> SocketAddr {
+pub(super) fn serve(root: PathBuf, door: Arc<Door>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let root = root.clone();
+            if door.closed.load(Ordering::SeqCst) {
+                continue; // and the connection closes
+            }
+            let (root, door) = (root.clone(), Arc::clone(&door));
             // A client that hangs up early is no fault of the server.
-            thread::spawn(move || drop(converse(&stream, &root)));
+            thread::spawn(move || drop(converse(&stream, &root, &door)));
         }
     });
     address
 }
 
 /// One request, one answer, then the connection closes.
-fn converse(stream: &TcpStream, root: &Path) -> std::io::Result<()> {
+fn converse(stream: &TcpStream, root: &Path, door: &Door) -> std::io::Result<()> {
     let request = read(&mut BufReader::new(stream), stream)?;
+    if door.login.as_ref().is_some_and(|login| request.header("authorization") != login) {
+        let mut stream = stream;
+        let head = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0";
+        return write!(stream, "{head}\r\nWWW-Authenticate: Basic realm=\"e2e\"\r\n\r\n");
+    }
     let answer = ask_git(&request, root);
     let end_of_head = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 2);
     let (head, body) = answer.split_at(end_of_head);

@@ -14,6 +14,8 @@ pub(crate) struct Said {
     pub(crate) line: String,
     /// Whether its exit code was 0.
     pub(crate) ok: bool,
+    /// Its exit code, unless a signal ended it.
+    pub(crate) code: Option<i32>,
     /// Standard output.
     pub(crate) out: String,
     /// Standard error.
@@ -54,6 +56,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
     Said {
         line: line.split('"').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
         ok: output.status.success(),
+        code: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

@@ -43,10 +43,10 @@ pub struct ApplicationSource {
     pub directory: Option<ApplicationSourceDirectory>,
     /// How to render a Helm chart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub helm: Option<ApplicationSourceHelm>,
+    pub helm: Option<Box<ApplicationSourceHelm>>,
     /// How to build with Kustomize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kustomize: Option<ApplicationSourceKustomize>,
+    pub kustomize: Option<Box<ApplicationSourceKustomize>>,
     /// How to render with a config management plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<ApplicationSourcePlugin>,

@@ -210,7 +210,9 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let mut text = String::new();
-        path.iter().for_each(|name| push_field(&mut text, name));
+        for name in &path {
+            push_field(&mut text, name);
+        }
         self.removed.push(text);
         Ok(())
     }
@@ -305,7 +307,10 @@ impl<'a> Walk<'a> {
         let mut last = None;
         for (index, item) in items.iter().enumerate() {
             let Some(slot) = unclaimed.claim(item) else {
-                if here.item(index, item, None).is_ignored() { continue } else { return Err(Unclear) }
+                if here.item(index, item, None).is_ignored() {
+                    continue;
+                }
+                return Err(Unclear);
             };
             let position = live.iter().position(|live| slot.is(live));
             let here = here.item(index, item, position.map(|position| (position, &live[position])));

@@ -12,11 +12,10 @@ pub(super) fn pod(object: &Value) -> Health {
         return Health::degraded(message);
     }
     match text(&status["phase"]) {
-        "Pending" => Health::progressing(text(&status["message"])),
         "Succeeded" => Health::healthy(),
         "Failed" => Health::degraded(failure(status)),
         "Running" if restarts => running(object),
-        "Running" => Health::progressing(text(&status["message"])),
+        "Pending" | "Running" => Health::progressing(text(&status["message"])),
         phase => Health::unknown(format!("phase `{phase}`")),
     }
 }
@@ -59,8 +58,9 @@ fn failure(status: &Value) -> String {
     if !text(&status["message"]).is_empty() {
         return text(&status["message"]).into();
     }
-    let all = statuses(status, "initContainerStatuses").iter().chain(statuses(status, "containerStatuses"));
-    all.filter_map(terminated).next().unwrap_or_default()
+    let mut all =
+        statuses(status, "initContainerStatuses").iter().chain(statuses(status, "containerStatuses"));
+    all.find_map(terminated).unwrap_or_default()
 }
 
 fn terminated(container: &Value) -> Option<String> {

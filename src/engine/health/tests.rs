@@ -1,3 +1,5 @@
+//! Every rule of every kind.
+
 use super::*;
 use serde_json::json;
 

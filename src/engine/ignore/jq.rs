@@ -158,7 +158,7 @@ fn check(code: &str) -> Result<(), String> {
     if depth(&tokens) > DEEPEST {
         return Err(format!("it is nested deeper than {DEEPEST} levels"));
     }
-    let term = Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| {
+    let term = Parser::new(&tokens).parse(Parser::term).map_err(|errors| {
         let (expected, found) = &errors[0];
         format!("expected {} {}", expected.as_str(), at(found.map_or("", |token| token.0)))
     })?;

@@ -1,3 +1,5 @@
+//! Rules of `ignoreDifferences` against small objects.
+
 use super::*;
 use crate::engine::live::Live;
 use serde_json::json;

@@ -54,7 +54,8 @@ pub fn observe(tasks: &[Task], progress: &mut Progress, find: Find<'_>) {
             let started = "created".to_owned();
             progress.results.push(running(task, started));
         }
-        let Some(entry) = progress.results.iter_mut().find(|entry| matches(entry, &task.key, task.phase)) else {
+        let Some(entry) = progress.results.iter_mut().find(|entry| matches(entry, &task.key, task.phase))
+        else {
             continue;
         };
         if entry.hook_phase == Some(OperationPhase::Running) {
@@ -116,7 +117,8 @@ pub fn record(tasks: &[Task], progress: &mut Progress, batch: &Batch, outcomes: 
     let phase = batch.phase;
     for Skipped { key, gvk, status, message } in &batch.skipped {
         let pruning = *status == ResultCode::PruneSkipped;
-        let hook_phase = if pruning || progress.dry_run { OperationPhase::Succeeded } else { OperationPhase::Running };
+        let hook_phase =
+            if pruning || progress.dry_run { OperationPhase::Succeeded } else { OperationPhase::Running };
         let entry = ResourceResult {
             status: Some(*status),
             message: Some((*message).to_owned()),
@@ -157,9 +159,9 @@ fn tried(tasks: &[Task], task: &Task, progress: &mut Progress, outcome: Result<D
 /// A trial may fail for want of something that the operation itself is going to make.
 fn tolerable(failure: &Failure, task: &Task, tasks: &[Task]) -> bool {
     let made = |kind: &str, named: &dyn Fn(&Key) -> bool| {
-        tasks.iter().any(|other| {
-            matches!(other.work, Work::Apply(_)) && other.key.kind == kind && named(&other.key)
-        })
+        tasks
+            .iter()
+            .any(|other| matches!(other.work, Work::Apply(_)) && other.key.kind == kind && named(&other.key))
     };
     match failure.reason {
         Reason::NotFound => made("Namespace", &|key| key.name == task.key.namespace),
@@ -180,7 +182,9 @@ fn cleared(task: &Task, progress: &mut Progress, outcome: Result<Done, Failure>)
 
 fn done(task: &Task, progress: &mut Progress, outcome: Result<Done, Failure>) {
     let done = match outcome {
-        Err(failure) if failure.reason == Reason::Invalid && task.force && !progress.recreate.contains(&task.key) => {
+        Err(failure)
+            if failure.reason == Reason::Invalid && task.force && !progress.recreate.contains(&task.key) =>
+        {
             progress.recreate.insert(task.key.clone());
             return;
         }

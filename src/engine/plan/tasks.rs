@@ -17,6 +17,7 @@ use crate::manifest::hints::{HookDeletePolicy, Phase, Role};
 use crate::manifest::{Gvk, Key, Manifest};
 
 /// One thing to do.
+#[expect(clippy::struct_excessive_bools, reason = "independent marks, each read in one place")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Phase of the sync.
@@ -106,6 +107,8 @@ pub struct Scene<'a> {
     pub revision: &'a str,
     /// When the operation started; identifies it.
     pub started_at: jiff::Timestamp,
+    /// How often the operation was repeated; hooks run again each time.
+    pub repetition: i64,
     /// What is desired.
     pub desired: &'a Desired,
     /// How it stands.
@@ -136,7 +139,9 @@ pub fn tasks(scene: &Scene<'_>) -> Result<Vec<Task>, Vec<ResourceResult>> {
             let Role::Hook(phases) = &hook.hints.role else { continue };
             for phase in phases {
                 match &hook.refusal {
-                    Some(reason) => invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone())),
+                    Some(reason) => {
+                        invalid.push(record::refused(&hook.key, &hook.gvk, *phase, reason.clone()));
+                    }
                     None => tasks.push(hook_task(scene, hook, *phase)),
                 }
             }
@@ -171,7 +176,12 @@ fn runs_hooks(scene: &Scene<'_>) -> bool {
     !applies_only && scene.sync.resources.is_empty()
 }
 
-fn refusal(scene: &Scene<'_>, options: SyncOptions, object: &Object, resource: &Resource<'_>) -> Option<String> {
+fn refusal(
+    scene: &Scene<'_>,
+    options: SyncOptions,
+    object: &Object,
+    resource: &Resource<'_>,
+) -> Option<String> {
     if let Some(other) = &resource.pair.shared_with {
         return Some(format!("it is applied by the application {other}; two cannot share an object"));
     }
@@ -189,7 +199,7 @@ fn refusal(scene: &Scene<'_>, options: SyncOptions, object: &Object, resource: &
     })
 }
 
-/// Says whether `object` is the CustomResourceDefinition of a kind.
+/// Says whether `object` is the `CustomResourceDefinition` of a kind.
 fn defines(object: &Object, gvk: &Gvk) -> bool {
     let spec = &object.manifest.value()["spec"];
     object.key.kind == "CustomResourceDefinition"
@@ -249,11 +259,12 @@ fn leftover(scene: &Scene<'_>, options: SyncOptions, live: &Arc<Live>) -> Task {
 
 /// A hook without a name of its own gets one that is the same for the whole operation.
 fn hook_task(scene: &Scene<'_>, hook: &Object, phase: Phase) -> Task {
-    let marker = format!("{}/{phase:?}", scene.started_at);
+    let marker = format!("{}/{}/{phase:?}", scene.started_at, scene.repetition);
     let mut manifest = hook.manifest.clone();
     if manifest.name().is_empty() {
         let revision: String = scene.revision.chars().take(7).collect();
-        let suffix = format!("{revision}-{phase:?}-{}", scene.started_at.as_second()).to_lowercase();
+        let again = if scene.repetition > 0 { format!("-{}", scene.repetition) } else { String::new() };
+        let suffix = format!("{revision}-{phase:?}-{}{again}", scene.started_at.as_second()).to_lowercase();
         manifest.set_name(&format!("{}{suffix}", manifest.generate_name()));
         let id = crate::engine::tracking::id(&scene.subject.project, &scene.subject.name, &manifest.key());
         manifest.set_annotation(crate::engine::live::TRACKING_ANNOTATION, &id);
@@ -273,9 +284,14 @@ fn hook_task(scene: &Scene<'_>, hook: &Object, phase: Phase) -> Task {
 }
 
 /// `CreateNamespace=true` makes the destination namespace before anything else, and only then.
-fn namespace(scene: &Scene<'_>, options: SyncOptions, tasks: &[Task]) -> Option<Result<Task, ResourceResult>> {
+fn namespace(
+    scene: &Scene<'_>,
+    options: SyncOptions,
+    tasks: &[Task],
+) -> Option<Result<Task, ResourceResult>> {
     let name = &scene.subject.destination.namespace;
-    let is_target = |task: &Task| task.key.kind == "Namespace" && task.key.group.is_empty() && task.key.name == *name;
+    let is_target =
+        |task: &Task| task.key.kind == "Namespace" && task.key.group.is_empty() && task.key.name == *name;
     let managed = scene.subject.namespace_metadata.as_ref();
     let needed = scene.namespace == NamespacePresence::Absent || managed.is_some();
     if !options.create_namespace || name.is_empty() || !needed || tasks.iter().any(is_target) {
@@ -335,7 +351,8 @@ fn mirror_prunes(tasks: &mut [Task]) {
     let last = tasks.iter().filter(|task| task.phase == Phase::Sync && task.wave != AFTER_ALL);
     let after_all = last.map(|task| task.wave).max().unwrap_or(0).saturating_add(1);
     let waves_of = |tasks: &[Task]| {
-        let mut waves: Vec<_> = tasks.iter().filter(|task| task.work.is_prune()).map(|task| task.wave).collect();
+        let mut waves: Vec<_> =
+            tasks.iter().filter(|task| task.work.is_prune()).map(|task| task.wave).collect();
         waves.retain(|wave| *wave != AFTER_ALL);
         waves.sort_unstable();
         waves.dedup();
@@ -357,7 +374,8 @@ type Dependents = Box<dyn Fn(&Task) -> bool>;
 fn advance(tasks: &mut [Task], dependents: impl Fn(&Task) -> Option<Dependents>) {
     for index in 0..tasks.len() {
         let Some(depends) = dependents(&tasks[index]) else { continue };
-        let needs = |other: &&Task| (other.work.is_hook() || matches!(other.work, Work::Apply(_))) && depends(other);
+        let needs =
+            |other: &&Task| (other.work.is_hook() || matches!(other.work, Work::Apply(_))) && depends(other);
         let first = tasks.iter().filter(needs).map(|other| (other.phase, other.wave)).min();
         let own = (tasks[index].phase, tasks[index].wave);
         if let Some((phase, wave)) = first.filter(|first| *first < own) {

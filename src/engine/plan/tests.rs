@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::application::{SyncOperation, SyncStrategy, SyncStrategyApply};
-use crate::manifest::Scope;
 use crate::engine::compare::Verdict;
 use crate::engine::comparison::{Finding, conclude, pairs};
 use crate::engine::desired::{Desired, desired};
@@ -15,6 +14,7 @@ use crate::engine::step::{Done, Failure, Outcome, Reason};
 use crate::engine::subject::{Subject, SyncOptions};
 use crate::engine::testing::{live, manifest, project, subject};
 use crate::manifest::Manifest;
+use crate::manifest::Scope;
 
 /// A cluster in which every write succeeds at once, unless it is told otherwise.
 #[derive(Default)]
@@ -46,7 +46,9 @@ impl World {
         if !step.dry_run {
             self.log.push(step.to_string());
             match &result {
-                Ok(Done::Created(live)) => drop(self.objects.insert(step.key.clone(), Arc::new(live.clone()))),
+                Ok(Done::Created(live)) => {
+                    drop(self.objects.insert(step.key.clone(), Arc::new(live.clone())));
+                }
                 Ok(_) => drop(self.objects.remove(&step.key)),
                 Err(_) => (),
             }
@@ -69,11 +71,12 @@ struct Play {
     sync: SyncOperation,
     rendered: Vec<Manifest>,
     results: Vec<ResourceResult>,
+    repetition: i64,
 }
 
 fn play(rendered: Vec<Manifest>) -> Play {
     let sync = SyncOperation { prune: Some(true), ..SyncOperation::default() };
-    Play { world: World::default(), subject: subject(), sync, rendered, results: Vec::new() }
+    Play { world: World::default(), subject: subject(), sync, rendered, results: Vec::new(), repetition: 0 }
 }
 
 impl Play {
@@ -90,6 +93,7 @@ impl Play {
             sync: &self.sync,
             revision: "0123456789abcdef",
             started_at: Timestamp::from_second(1_000).unwrap(),
+            repetition: self.repetition,
             desired: &wanted,
             comparison: &comparison,
             results: &self.results,
@@ -197,7 +201,8 @@ fn waves_wait_for_the_health_of_the_one_before() {
     let mut play = play(vec![first.clone(), in_wave("ConfigMap", "second", "5")]);
     waits_for(&play.pass(), "healthy state of apps/Deployment/first");
     assert_eq!(play.log(), ["apply apps/Deployment/shop/first"]);
-    let healthy = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let healthy =
+        json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
     play.world.set_status(&first, &healthy);
     succeeded(&play.pass());
     assert_eq!(play.log().len(), 2);
@@ -229,6 +234,18 @@ fn a_hook_that_was_started_before_a_crash_is_not_started_again() {
     play.results.clear();
     waits_for(&play.pass(), "completion of hook batch/Job/migrate");
     assert_eq!(play.log(), ["apply batch/Job/shop/migrate"]);
+}
+
+#[test]
+fn hooks_run_again_when_the_operation_is_repeated() {
+    let mut play = play(vec![hook("migrate", "PreSync")]);
+    play.world.statuses.insert("migrate", job_failed());
+    failed_with(&play.pass(), "Job/migrate: it broke");
+    play.results.clear();
+    play.repetition = 1;
+    play.world.statuses.insert("migrate", complete());
+    succeeded(&play.pass());
+    assert_eq!(play.log().len(), 3, "{:?}", play.log());
 }
 
 #[test]
@@ -321,11 +338,13 @@ fn unknown_kinds_and_forbidden_objects_stop_everything() {
 fn leftovers_are_pruned_only_where_asked_for() {
     let old = live(&config_map("old"), &json!({}));
     let check = |prune, annotations: Value, expected: &[&str]| {
-        let mut play = Play {
-            sync: SyncOperation { prune: Some(prune), ..SyncOperation::default() },
-            ..play(vec![])
+        let mut play =
+            Play { sync: SyncOperation { prune: Some(prune), ..SyncOperation::default() }, ..play(vec![]) };
+        let old = if annotations.is_null() {
+            old.clone()
+        } else {
+            live(&manifest("ConfigMap", "old", &annotations), &json!({}))
         };
-        let old = if annotations.is_null() { old.clone() } else { live(&manifest("ConfigMap", "old", &annotations), &json!({})) };
         play.world.objects.insert(old.key.clone(), Arc::new(old));
         succeeded(&play.pass());
         assert_eq!(play.log(), expected);
@@ -343,7 +362,10 @@ fn the_highest_wave_is_pruned_first() {
         play.world.objects.insert(old.key.clone(), Arc::new(old));
     }
     succeeded(&play.pass());
-    assert_eq!(play.log(), ["delete ConfigMap/shop/high (foreground)", "delete ConfigMap/shop/low (foreground)"]);
+    assert_eq!(
+        play.log(),
+        ["delete ConfigMap/shop/high (foreground)", "delete ConfigMap/shop/low (foreground)"]
+    );
 }
 
 #[test]

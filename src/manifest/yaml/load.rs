@@ -62,7 +62,7 @@ impl<'a> Documents<'a> {
                     }
                 }
                 data => {
-                    builder.take(data, event.start_mark).map_err(|message| at(event.start_mark, message))?
+                    builder.take(data, event.start_mark).map_err(|message| at(event.start_mark, message))?;
                 }
             }
         }

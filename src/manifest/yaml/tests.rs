@@ -198,7 +198,7 @@ fn refuses_to_explode() {
     check((0..2_000).map(|n| format!("%TAG !t{n}! x\n")).collect(), "%TAG");
     let big = "x".repeat(1 << 20);
     check(format!("a: &a {big}\nb: [{}]\n", vec!["*a"; 99].join(", ")), "aliases");
-    let document = format!("---\na: &a {big}\nb: [{}]\n", vec!["*a"; 10].join(", "));
+    let document = format!("---\na: &a {big}\nb: [{}]\n", ["*a"; 10].join(", "));
     check(document.repeat(9), "aliases");
     let nested: String = (0..60).map(|level| format!("&n{level} [")).collect();
     check(format!("{nested}{big}, {big}{}", "]".repeat(60)), "aliases");

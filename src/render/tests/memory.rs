@@ -1,7 +1,7 @@
 //! A file tree in memory.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 
 use crate::render::tree::{Entry, Error, Kind, Tree};
 

@@ -242,7 +242,7 @@ async fn the_config_map_is_read_and_readiness_follows() {
         assert_eq!(request.path, "/api/v1/namespaces/kube-system/configmaps");
         assert!(request.query.contains("fieldSelector=metadata.name%3Dextension-apiserver-authentication"));
         let metadata = json!({"name": "extension-apiserver-authentication", "resourceVersion": "1"});
-        (200, fake::list(vec![json!({"metadata": metadata, "data": data})]))
+        (200, fake::list(&[json!({"metadata": metadata, "data": data})]))
     });
     let health = Health::default();
     let authenticator = Authenticator::new(client, today);

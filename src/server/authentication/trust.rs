@@ -1,4 +1,4 @@
-//! Whom kube-apiserver tells us to believe: the CAs and header names of the ConfigMap
+//! Whom kube-apiserver tells us to believe: the CAs and header names of the `ConfigMap`
 //! `kube-system/extension-apiserver-authentication`, followed while we run. What cannot be read
 //! leaves the last good state in place.
 
@@ -27,7 +27,7 @@ const NAME: &str = "extension-apiserver-authentication";
 const REQUEST_HEADER_CA: &str = "requestheader-client-ca-file";
 const CLIENT_CA: &str = "client-ca-file";
 
-/// Why the ConfigMap cannot be used.
+/// Why the `ConfigMap` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("{key} holds no certificate that can be used")]
@@ -79,7 +79,7 @@ impl fmt::Debug for Ca {
 }
 
 impl Trust {
-    /// Reads the ConfigMap's data.
+    /// Reads the `ConfigMap`'s data.
     pub(super) fn parse(data: &BTreeMap<String, String>) -> Result<Self, Error> {
         let front_proxy = Ca::parse(data, REQUEST_HEADER_CA)?
             .map(|ca| {
@@ -167,10 +167,10 @@ fn prefixes(data: &BTreeMap<String, String>, key: &'static str) -> Result<Vec<St
     Ok(prefixes.into_iter().filter(|prefix| !prefix.is_empty()).map(|it| it.to_ascii_lowercase()).collect())
 }
 
-/// The current [`Trust`]; empty until the ConfigMap was read for the first time.
+/// The current [`Trust`]; empty until the `ConfigMap` was read for the first time.
 pub(super) type Current = Arc<ArcSwapOption<Trust>>;
 
-/// Reads the ConfigMap now and whenever it changes. Ends only with the process.
+/// Reads the `ConfigMap` now and whenever it changes. Ends only with the process.
 pub(super) async fn follow(client: kube::Client, current: Current, known: Flag) {
     let maps: kube::Api<ConfigMap> = kube::Api::namespaced(client, NAMESPACE);
     let mut changes = Box::pin(watch_object(maps, NAME).default_backoff());
@@ -201,7 +201,7 @@ fn take(data: &BTreeMap<String, String>, current: &Current, known: &Flag) {
             current.store(Some(Arc::new(trust)));
         }
         Err(error) => {
-            tracing::warn!(%error, "ConfigMap {NAMESPACE}/{NAME} is not usable; the last good one stays")
+            tracing::warn!(%error, "ConfigMap {NAMESPACE}/{NAME} is not usable; the last good one stays");
         }
     }
 }

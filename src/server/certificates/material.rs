@@ -123,11 +123,6 @@ impl Material {
         }
         Facts::of(leaf).filter(|facts| facts.has_key(&self.key))
     }
-
-    /// Returns the CAs that clients may believe.
-    pub(super) fn bundle(&self) -> Vec<CertificateDer<'static>> {
-        certificates(&self.cas)
-    }
 }
 
 /// Makes material from nothing.
@@ -357,8 +352,8 @@ mod tests {
         }
         let announced = announce(&material, now).unwrap();
         assert_eq!(announced.chain, material.chain);
-        assert_eq!(announced.bundle().len(), 2);
-        assert_eq!(announced.bundle()[1], material.bundle()[0]);
+        assert_eq!(certificates(&announced.cas).len(), 2);
+        assert_eq!(certificates(&announced.cas)[1], certificates(&material.cas)[0]);
         check(&announced, now, Next::Keep);
         check(&announced, now + HOUR, Next::Keep);
         now += HOUR * 2;
@@ -366,14 +361,14 @@ mod tests {
         let signed = renew(&announced, &names(), now).unwrap();
         check(&signed, now, Next::Keep);
         // Whoever still knows only the old CA accepts the old certificate, which others may still show.
-        assert_eq!(signed.bundle().len(), 2);
+        assert_eq!(certificates(&signed.cas).len(), 2);
     }
 
     #[test]
     fn an_expired_ca_leaves_the_bundle() {
         let material = made();
         let announced = announce(&material, start() + CA_LIFE).unwrap();
-        assert_eq!(announced.bundle().len(), 1);
+        assert_eq!(certificates(&announced.cas).len(), 1);
     }
 
     #[test]

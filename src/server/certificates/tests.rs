@@ -141,7 +141,7 @@ async fn kube_apiserver_is_told_the_ca() {
             told.send(request.body).unwrap();
             return (200, serde_json::to_value(service(None, false)).unwrap());
         }
-        (200, fake::list(vec![serde_json::to_value(service(None, true)).unwrap()]))
+        (200, fake::list(&[serde_json::to_value(service(None, true)).unwrap()]))
     });
     let ours = made().cas;
     let (_bundle, announced) = watch::channel(Some(ours.clone()));

@@ -59,7 +59,7 @@ impl Ca {
 
     fn issue(&self, mut parameters: CertificateParams, purpose: ExtendedKeyUsagePurpose) -> Leaf {
         parameters.extended_key_usages = vec![purpose];
-        let day = Duration::from_secs(24 * 3600);
+        let day = Duration::from_hours(24);
         parameters.not_before = rcgen::date_time_ymd(2026, 6, 1) - day;
         parameters.not_after = rcgen::date_time_ymd(2026, 6, 1) + day;
         self.sign(&parameters)

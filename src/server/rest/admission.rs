@@ -87,7 +87,8 @@ impl Rest {
         }
     }
 
-    /// Fills in what clients may leave out. A patch stays as it is, because it says what to change.
+    /// Fills in what clients may leave out. A patch says what to change and stays as it is, but where it
+    /// takes the project away: that is how `kubectl apply` leaves out what was written before.
     async fn complete(
         &self,
         info: &RequestInfo,
@@ -97,12 +98,16 @@ impl Rest {
     ) -> Result<Bytes, Failure> {
         let Ok(text) = std::str::from_utf8(&json) else { return Ok(json) };
         let mut text = text.to_owned();
-        if let (Form::Object | Form::Apply, Some(namespace)) = (form, &info.namespace) {
-            let project = &body["spec"]["project"];
-            if project.is_null() || project == "" {
-                let namespace = Value::from(namespace.as_str()).to_string();
-                text = edit::set(&text, &["spec", "project"], &namespace).unwrap_or(text);
-            }
+        let project = body["spec"].get("project");
+        let left_out = project.is_none_or(|project| project.is_null() || project == "");
+        let to_fill_in = match form {
+            Form::Object | Form::Apply => left_out,
+            Form::Merge => left_out && project.is_some(),
+            Form::JsonPatch => false,
+        };
+        if let Some(namespace) = info.namespace.as_deref().filter(|_| to_fill_in) {
+            let namespace = Value::from(namespace).to_string();
+            text = edit::set(&text, &["spec", "project"], &namespace).unwrap_or(text);
         }
         if info.family == PathFamily::Project && info.verb == Verb::Update {
             text = self.with_resource_version(info, body, text).await?;
@@ -171,7 +176,7 @@ fn judge(info: &RequestInfo, form: Form, body: &Value) -> Result<(), Failure> {
 
 fn application_findings(body: &Value, namespace: &str) -> Vec<FieldError> {
     let mut body = body.clone();
-    if let Some(spec) = body["spec"].as_object_mut() {
+    if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("project").or_insert_with(|| namespace.into());
     }
     let app = serde_json::from_value::<Application>(body);

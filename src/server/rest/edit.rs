@@ -21,16 +21,13 @@ pub(super) fn set(text: &str, path: &[&str], value: &str) -> Option<String> {
     let (last, way) = path.split_last()?;
     let parent = self::value(text, way)?;
     let members = members(parent)?;
-    let (start, end, inserted) = match members.get(*last) {
-        Some(old) => {
-            let start = offset(text, old.get());
-            (start, start + old.get().len(), value.to_owned())
-        }
-        None => {
-            let start = offset(text, parent) + parent.find('{')? + 1;
-            let comma = if members.is_empty() { "" } else { "," };
-            (start, start, format!("{}:{value}{comma}", serde_json::Value::from(*last)))
-        }
+    let (start, end, inserted) = if let Some(old) = members.get(*last) {
+        let start = offset(text, old.get());
+        (start, start + old.get().len(), value.to_owned())
+    } else {
+        let start = offset(text, parent) + parent.find('{')? + 1;
+        let comma = if members.is_empty() { "" } else { "," };
+        (start, start, format!("{}:{value}{comma}", serde_json::Value::from(*last)))
     };
     Some([&text[..start], &inserted, &text[end..]].concat())
 }

@@ -173,6 +173,39 @@ async fn objects_are_created_in_their_project() {
 }
 
 #[tokio::test]
+async fn a_project_that_is_no_longer_written_stays_the_namespace() {
+    let house = House::new(&[], |seen| (200, seen.body.clone()));
+    let check = async |patch: Value, expected: Value| {
+        house.send(Method::PATCH, &format!("{SERVED}/tide"), &patch).await;
+        assert_eq!(house.last().body, expected);
+    };
+    let named = json!({"spec": {"project": "harbour", "source": {"path": "deep"}}});
+    check(json!({"spec": {"project": null, "source": {"path": "deep"}}}), named.clone()).await;
+    check(json!({"spec": {"project": "", "source": {"path": "deep"}}}), named).await;
+    check(json!({"spec": {"source": {"path": "deep"}}}), json!({"spec": {"source": {"path": "deep"}}})).await;
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_left_to_kube_apiserver() {
+    let house = House::new(&[], |seen| match seen.method {
+        Method::GET => (200, stored_tide()),
+        _ => (400, fake::status(400, "BadRequest", "not like this")),
+    });
+    let check = async |method: Method, kind: &str, body: &str| {
+        let uri = if method == Method::POST { SERVED.to_owned() } else { format!("{SERVED}/tide") };
+        let (code, answer) = house.ask(method, &uri, &[("content-type", kind)], body).await;
+        assert_eq!((code, &answer["message"]), (StatusCode::BAD_REQUEST, &json!("not like this")), "{body}");
+        assert_eq!(house.last().body.to_string(), body);
+    };
+    for body in ["[]", "7", "\"tide\"", "null", "[[]]", "{\"spec\":[]}", "{\"metadata\":7}"] {
+        check(Method::POST, "application/json", body).await;
+        check(Method::PUT, "application/json", body).await;
+        check(Method::PATCH, "application/merge-patch+json", body).await;
+        check(Method::PATCH, "application/json-patch+json", body).await;
+    }
+}
+
+#[tokio::test]
 async fn yaml_is_stored_as_json() {
     let house = House::new(&[], |seen| (201, seen.body.clone()));
     let yaml = "apiVersion: gitops/v1\nkind: Application\nmetadata: {name: tide}\nspec:\n  destination: {}\n  source: {repoURL: 'https://git.example/sea', path: .}\n";

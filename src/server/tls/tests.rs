@@ -26,11 +26,11 @@ const NAME: &str = "gitops.gitops-system.svc";
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Tells what it sees of the connection.
-fn tell(request: Request<Body>) -> std::future::Ready<Result<Response, Infallible>> {
+#[expect(clippy::unnecessary_wraps, reason = "a service answers with a result")]
+fn tell(request: &Request<Body>) -> Result<Response, Infallible> {
     let peer = request.extensions().get::<Peer>().unwrap();
     let certificates = peer.chain().map_or(0, |(_, others)| 1 + others.len());
-    let told = format!("{:?} with {certificates} certificates", request.version());
-    std::future::ready(Ok(told.into_response()))
+    Ok(format!("{:?} with {certificates} certificates", request.version()).into_response())
 }
 
 struct Running {
@@ -50,8 +50,13 @@ async fn start() -> Running {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let acceptor = acceptor(serving.clone()).unwrap();
-    let task =
-        tokio::spawn(connection::serve(listener, acceptor, tower::service_fn(tell), stop.clone(), GRACE));
+    let task = tokio::spawn(connection::serve(
+        listener,
+        acceptor,
+        tower::service_fn(|request| std::future::ready(tell(&request))),
+        stop.clone(),
+        GRACE,
+    ));
     Running { address, ca, serving, stop, task }
 }
 

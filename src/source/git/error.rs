@@ -228,7 +228,7 @@ fn gist(text: &str) -> String {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let generic = |line: &str| GENERIC.iter().any(|words| line.to_lowercase().contains(words));
     let line =
-        lines().rfind(|line| !generic(line)).or_else(|| lines().last()).unwrap_or("it did not say why");
+        lines().rfind(|line| !generic(line)).or_else(|| lines().next_back()).unwrap_or("it did not say why");
     let line =
         ["fatal: ", "error: ", "remote: "].iter().fold(line, |line, prefix| line.trim_start_matches(prefix));
     line.chars().filter(|c| !c.is_control()).take(300).collect()

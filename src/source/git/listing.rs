@@ -37,6 +37,10 @@ impl Listing {
     }
 }
 
+/// How long a failure is taken for the answer, so that applications of one repository do not each wait
+/// for a server that is down.
+const FAILURE_HOLDS: Duration = Duration::from_secs(10);
+
 /// What is remembered about one remote as one reader sees it.
 #[derive(Default)]
 pub(super) struct Slot {
@@ -52,21 +56,21 @@ struct Heard {
 }
 
 impl Slot {
-    /// Returns a listing that is fresh enough for somebody who asked at `asked`, or the failure of an
-    /// attempt that began after that.
+    /// Returns what was heard last, if it is fresh enough for somebody who asked at `asked`. A remote that
+    /// failed since its last listing is not known any more.
     pub(super) fn usable(&self, asked: Instant, freshness: Freshness) -> Option<Result<Arc<Listing>, Error>> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let age = match freshness {
             Freshness::Now => Duration::ZERO,
             Freshness::AtMost(age) => age,
         };
-        let is_fresh = |started: Instant| asked.saturating_duration_since(started) <= age;
-        let listing = heard.listing.as_ref().filter(|(started, _)| is_fresh(*started));
-        let failure = || heard.failure.as_ref().filter(|(started, _)| *started >= asked);
-        match listing {
-            Some((_, listing)) => Some(Ok(listing.clone())),
-            None => failure().map(|(_, error)| Err(error.clone())),
+        let is_fresh = |started: Instant, age: Duration| asked.saturating_duration_since(started) <= age;
+        let last = heard.listing.as_ref().map(|(started, _)| *started);
+        if let Some((started, error)) = heard.failure.as_ref().filter(|(started, _)| last < Some(*started)) {
+            return is_fresh(*started, age.min(FAILURE_HOLDS)).then(|| Err(error.clone()));
         }
+        let (started, listing) = heard.listing.as_ref()?;
+        is_fresh(*started, age).then(|| Ok(listing.clone()))
     }
 
     /// Says whether this reader was ever shown the repository.
@@ -133,6 +137,22 @@ fn looks_like_range(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_outweighs_what_was_heard_before_it() {
+        let slot = Slot::default();
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let hour = Freshness::AtMost(Duration::from_secs(3_600));
+        slot.remember(start, &Ok(Arc::new(Listing::new(b""))));
+        assert!(matches!(slot.usable(after(60), hour), Some(Ok(_))));
+        assert!(slot.usable(after(60), Freshness::Now).is_none());
+        slot.remember(after(100), &Err(Error::Range { revision: "x".into() }));
+        assert!(matches!(slot.usable(after(105), hour), Some(Err(_))));
+        assert!(slot.usable(after(150), hour).is_none(), "asked again");
+        slot.remember(after(150), &Ok(Arc::new(Listing::new(b""))));
+        assert!(matches!(slot.usable(after(160), hour), Some(Ok(_))));
+    }
 
     #[test]
     fn finds_refs_by_every_name() {

@@ -87,13 +87,11 @@ impl Mirror {
     pub(super) fn tree(&self, sha: &str) -> Option<Tree> {
         let id = ObjectId::from_hex(sha.as_bytes()).ok()?;
         let (shared, suspect) = self.open()?;
-        match root(&shared, id) {
-            Ok(root) => Some(Tree::new(shared, root?, suspect)),
-            Err(_) => {
-                suspect.store(true, Ordering::Relaxed);
-                None
-            }
-        }
+        let Ok(root) = root(&shared, id) else {
+            suspect.store(true, Ordering::Relaxed);
+            return None;
+        };
+        Some(Tree::new(shared, root?, suspect))
     }
 
     /// Looks for commits that begin with `prefix`.
@@ -115,9 +113,14 @@ impl Mirror {
         }
     }
 
-    /// Says whether the files must be made: they are missing, half made or known to be damaged.
+    /// Says whether the files must be made: they are missing, half made or known to be damaged. Files
+    /// that cannot be opened for another reason, such as too many open ones, are left alone.
     pub(super) fn needs_making(&self) -> bool {
-        self.open().is_none()
+        if self.open().is_some() {
+            return false;
+        }
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        File::open(self.path.join("HEAD")).map_or_else(|error| absent.contains(&error.kind()), |_| true)
     }
 
     /// Removes the files. The caller holds the lock.

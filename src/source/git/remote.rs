@@ -175,7 +175,8 @@ impl Remote {
     fn ssh(&self, directory: &Path, access: &mut Access) -> std::io::Result<()> {
         let mut command = String::from("ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=20");
         let mut option = |name: &str, value: &str| {
-            command.push_str(&format!(" -o {}", shell_quoted(&format!("{name}=\"{value}\""))));
+            command.push_str(" -o ");
+            command.push_str(&shell_quoted(&format!("{name}=\"{value}\"")));
         };
         if let Some(Credentials::SshKey(key)) = &self.credentials {
             option("IdentityFile", &access.file(directory, &format!("{}\n", key.trim_end()))?);

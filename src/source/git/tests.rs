@@ -11,7 +11,7 @@ use self::fixture::{Origin, Place};
 use super::{Commit, Credentials, Error, Freshness, Repository};
 use crate::source::tree::{self, Kind};
 
-const AN_HOUR: Freshness = Freshness::AtMost(Duration::from_secs(3600));
+const AN_HOUR: Freshness = Freshness::AtMost(Duration::from_hours(1));
 
 #[tokio::test]
 async fn resolves_every_kind_of_revision() {
@@ -203,8 +203,9 @@ async fn concurrent_readers_ask_once() {
     let all = (0..20).map(|_| git.resolve(&repository, "main", Freshness::Now));
     assert!(futures::future::join_all(all).await.iter().all(Result::is_err));
     assert_eq!(place.count("ls-remote"), 3);
-    // What was learned before stays good for those whom it satisfies.
-    assert!(git.resolve(&repository, "main", AN_HOUR).await.is_ok());
+    // What was learned before is in doubt now, also for those whom it would have satisfied.
+    assert!(git.resolve(&repository, "main", AN_HOUR).await.is_err());
+    assert_eq!(place.count("ls-remote"), 3);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl Url {
     /// `user@host:path`, and nothing in it may look like an option of a program.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        take_apart(text).map_err(|problem| Error::Url { url: redact(text), problem })
+        take_apart(text).map_err(|problem| Error::Url { url: guarded(text), problem })
     }
 
     /// Returns the URL as users may see it.
@@ -166,11 +166,19 @@ fn percent_decode(text: &str) -> Result<String, &'static str> {
     String::from_utf8(bytes).map_err(|_| PROBLEM)
 }
 
-/// Tells a URL that could not be parsed, leaving out whatever might be a secret.
+/// Tells a URL as a user wrote it without what is or might be a secret.
+#[must_use]
 pub fn redact(text: &str) -> String {
+    let text = text.trim();
+    take_apart(text).map_or_else(|_| guarded(text), |url| url.public())
+}
+
+/// Tells a text that is no proper URL: all that stands before an `@` may be a secret.
+fn guarded(text: &str) -> String {
     let shown = match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => text.to_owned(),
+        (None, Some((_, rest))) => format!("…@{rest}"),
+        (_, None) => text.to_owned(),
     };
     let shown = shown.split_once('?').map_or(shown.clone(), |(address, _)| format!("{address}?…"));
     shown.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()

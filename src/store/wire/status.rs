@@ -51,16 +51,13 @@ fn flip_uids(text: &str) -> String {
     let mut flipped = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
-        let head = rest.get(..uid::LENGTH).filter(|head| uid::is_uuid(head.as_bytes()));
-        let taken = match head {
-            Some(head) => {
-                flipped.push_str(&uid::flip(head));
-                uid::LENGTH
-            }
-            None => {
-                flipped.push(next);
-                next.len_utf8()
-            }
+        let uid = rest.get(..uid::LENGTH).filter(|head| uid::is_uuid(head.as_bytes()));
+        let taken = if let Some(uid) = uid {
+            flipped.push_str(&uid::flip(uid));
+            uid.len()
+        } else {
+            flipped.push(next);
+            next.len_utf8()
         };
         rest = &rest[taken..];
     }

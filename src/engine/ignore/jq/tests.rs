@@ -1,3 +1,5 @@
+//! Which expressions are taken, and what they find.
+
 use super::*;
 use serde_json::json;
 
