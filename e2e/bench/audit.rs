@@ -1,11 +1,6 @@
 //! What gitopsd asked of kube-apiserver, from the audit log.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -77,7 +72,9 @@ impl Log {
 
     /// gitopsd's requests that ended at or after `since`.
     pub(crate) fn since(&mut self, since: Timestamp) -> impl Iterator<Item = &Entry> {
-        self.read().iter().filter(move |entry| entry.is_ours() && entry.counts() && entry.stage_timestamp >= since)
+        self.read()
+            .iter()
+            .filter(move |entry| entry.is_ours() && entry.counts() && entry.stage_timestamp >= since)
     }
 
     /// Waits until `count` objects were applied in `namespace` since `since`; returns when the last was.
@@ -93,8 +90,14 @@ impl Log {
     /// Waits for a request to refresh since `since`; returns when it arrived.
     pub(crate) fn refresh(&mut self, since: Timestamp) -> Timestamp {
         eventually("the refresh is in the audit log", || {
-            let asks = |entry: &&Entry| entry.object().subresource == "refresh" && entry.request_received_timestamp >= since;
-            self.read().iter().find(asks).map(|entry| entry.request_received_timestamp).ok_or_else(|| "it is not".into())
+            let asks = |entry: &&Entry| {
+                entry.object().subresource == "refresh" && entry.request_received_timestamp >= since
+            };
+            self.read()
+                .iter()
+                .find(asks)
+                .map(|entry| entry.request_received_timestamp)
+                .ok_or_else(|| "it is not".into())
         })
     }
 }
@@ -118,7 +121,11 @@ impl Entry {
 
     fn applies(&self, namespace: &str) -> bool {
         let accepted = self.response_status.as_ref().is_some_and(|response| response.code < 300);
-        self.is_for_others() && accepted && !self.is_trial() && self.verb == "patch" && self.object().namespace == namespace
+        self.is_for_others()
+            && accepted
+            && !self.is_trial()
+            && self.verb == "patch"
+            && self.object().namespace == namespace
     }
 
     fn is_for_others(&self) -> bool {

@@ -33,7 +33,8 @@ pub(crate) fn measure(rig: &mut Rig, report: &mut Report) {
     let before = (rig.gitopsd.cpu(), rig.apiserver.cpu());
     let began = now();
     rig.project(NAME);
-    let synced = within(LIMIT, "all applications are synced", || all(rig, &names, |seen| seen.is_synced(&revision)));
+    let synced =
+        within(LIMIT, "all applications are synced", || all(rig, &names, |seen| seen.is_synced(&revision)));
     let spent = (rig.gitopsd.cpu() - before.0, rig.apiserver.cpu() - before.1);
     let by_then = rig.audit.since(began).filter(|entry| !entry.is_housekeeping()).count();
     within(LIMIT, "all applications are healthy", || all(rig, &names, |seen| seen.health == "Healthy"));
@@ -43,17 +44,29 @@ pub(crate) fn measure(rig: &mut Rig, report: &mut Report) {
 
     let objects = APPLICATIONS * OBJECTS;
     report.figure("100 applications × 10 objects: to all Synced", format!("{:.1} s", seconds(began, synced)));
-    report.figure("… gitopsd's CPU by then", format!("{:.2} s, git's {:.2} s", spent.0.own.as_secs_f64(), spent.0.children.as_secs_f64()));
+    report.figure(
+        "… gitopsd's CPU by then",
+        format!("{:.2} s, git's {:.2} s", spent.0.own.as_secs_f64(), spent.0.children.as_secs_f64()),
+    );
     report.figure("… kube-apiserver's CPU by then", format!("{:.2} s", spent.1.own.as_secs_f64()));
     report.figure("… requests per object by then", format!("{:.2}", ratio(by_then, objects)));
     report.figure("… to all Healthy", format!("{:.1} s", seconds(began, healthy)));
-    report.figure("… gitopsd's CPU when all is over", format!("{:.2} s, git's {:.2} s", at_rest.0.own.as_secs_f64(), at_rest.0.children.as_secs_f64()));
+    report.figure(
+        "… gitopsd's CPU when all is over",
+        format!("{:.2} s, git's {:.2} s", at_rest.0.own.as_secs_f64(), at_rest.0.children.as_secs_f64()),
+    );
     report.figure("… kube-apiserver's CPU when all is over", format!("{:.2} s", at_rest.1.own.as_secs_f64()));
     let requests = by_name(rig.audit.since(began).filter(|entry| !entry.is_housekeeping()));
-    report.figure("… requests per object when all is over", format!("{:.2}", ratio(requests.values().sum(), objects)));
+    report.figure(
+        "… requests per object when all is over",
+        format!("{:.2}", ratio(requests.values().sum(), objects)),
+    );
     let memory = rig.gitopsd.memory();
     report.figure("… peak resident memory", format!("{:.1} MiB", memory.peak));
-    report.figure("… resident memory with all of them", format!("{:.1} MiB, {:.1} MiB of it anonymous", memory.resident, memory.anonymous));
+    report.figure(
+        "… resident memory with all of them",
+        format!("{:.1} MiB, {:.1} MiB of it anonymous", memory.resident, memory.anonymous),
+    );
     report.requests("100 applications × 10 objects", &requests, Some(("application", APPLICATIONS)));
 }
 

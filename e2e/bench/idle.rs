@@ -35,9 +35,13 @@ pub(crate) fn requests(rig: &mut Rig, report: &mut Report, push: &Push) {
     let (housekeeping, others): (Vec<&Entry>, Vec<&Entry>) =
         rig.audit.since(began).partition(|entry| entry.is_housekeeping());
     let seconds = ROUNDS as u64 * (POLL + 1);
-    let what = format!("API requests while nothing changes ({seconds} s, {ROUNDS} polls, {ROUNDS} foreign changes)");
+    let what =
+        format!("API requests while nothing changes ({seconds} s, {ROUNDS} polls, {ROUNDS} foreign changes)");
     report.none(&what, others.len());
-    report.figure("… gitopsd's CPU", format!("{:.2} s, git's {:.2} s", spent.own.as_secs_f64(), spent.children.as_secs_f64()));
+    report.figure(
+        "… gitopsd's CPU",
+        format!("{:.2} s, git's {:.2} s", spent.own.as_secs_f64(), spent.children.as_secs_f64()),
+    );
     if !others.is_empty() {
         report.requests("Requests that should not be", &by_name(others.into_iter()), None);
     }

@@ -29,7 +29,10 @@ impl Push {
         let created = now();
         let applied = rig.audit.applied(NAME, OBJECTS, began);
         let synced = rig.synced(NAME, &revision);
-        report.figure("`kubectl create` of an Application: itself", format!("{:.2} s", seconds(began, created)));
+        report.figure(
+            "`kubectl create` of an Application: itself",
+            format!("{:.2} s", seconds(began, created)),
+        );
         report.figure("… to its 10 objects applied", format!("{:.2} s", seconds(began, applied)));
         report.figure("… to Synced", format!("{:.2} s", seconds(began, synced)));
         push
@@ -74,8 +77,10 @@ impl Push {
 
     /// Changes what is live in a way that is none of gitopsd's business.
     pub(crate) fn annotate(rig: &Rig, round: usize) -> Timestamp {
-        let objects = "configmap/push-9 service/push secret/push deployment/push";
-        rig.admin.kubectl(&format!("annotate --overwrite --namespace={NAME} {objects} note=round-{round}")).out();
+        let objects = "configmap/push-9 service/push secret/push";
+        rig.admin
+            .kubectl(&format!("annotate --overwrite --namespace={NAME} {objects} note=round-{round}"))
+            .out();
         now()
     }
 }

@@ -37,7 +37,12 @@ impl Report {
     }
 
     /// A table of requests, the most frequent first. `per` divides a second column.
-    pub(crate) fn requests(&mut self, title: &str, counted: &BTreeMap<String, usize>, per: Option<(&str, usize)>) {
+    pub(crate) fn requests(
+        &mut self,
+        title: &str,
+        counted: &BTreeMap<String, usize>,
+        per: Option<(&str, usize)>,
+    ) {
         let mut counted: Vec<_> = counted.iter().collect();
         counted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let text = &mut self.tables;

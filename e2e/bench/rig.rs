@@ -126,7 +126,13 @@ impl Drop for Rig {
 
 /// Follows the stored objects, which is no work for gitopsd.
 fn watch(cluster: &Cluster, applications: Arc<Mutex<HashMap<String, Seen>>>) -> Child {
-    let fields = ["metadata.name", "status.sync.status", "status.health.status", "status.sync.revision", "status.operationState.phase"];
+    let fields = [
+        "metadata.name",
+        "status.sync.status",
+        "status.health.status",
+        "status.sync.revision",
+        "status.operationState.phase",
+    ];
     let mut line = String::new();
     for field in fields {
         let _ = write!(line, "{{.{field}}}{{\"|\"}}");
@@ -149,7 +155,10 @@ fn watch(cluster: &Cluster, applications: Arc<Mutex<HashMap<String, Seen>>>) -> 
             let seen = Seen { sync, health, revision, phase, at: now() };
             let mut applications = applications.lock().expect("no holder panics");
             // The time is that of the first line that says so.
-            if applications.get(&name).is_none_or(|known| !known.is_synced(&seen.revision) || !seen.is_synced(&seen.revision)) {
+            if applications
+                .get(&name)
+                .is_none_or(|known| !known.is_synced(&seen.revision) || !seen.is_synced(&seen.revision))
+            {
                 applications.insert(name, seen);
             } else if let Some(known) = applications.get_mut(&name) {
                 known.health = seen.health;
@@ -162,7 +171,9 @@ fn watch(cluster: &Cluster, applications: Arc<Mutex<HashMap<String, Seen>>>) -> 
 /// The files of an application: ten objects of six kinds, all of which change with `round`.
 pub(crate) fn files(application: &str, round: usize) -> Vec<(String, String)> {
     let labels = format!("{{app: {application}}}");
-    let metadata = |name: &str| format!("metadata: {{name: {name}, annotations: {{round: '{round}'}}, labels: {labels}}}");
+    let metadata = |name: &str| {
+        format!("metadata: {{name: {name}, annotations: {{round: '{round}'}}, labels: {labels}}}")
+    };
     let mut objects = vec![
         format!(
             "apiVersion: apps/v1\nkind: Deployment\n{}\nspec:\n  replicas: 1\n  selector: {{matchLabels: {labels}}}\n  \
@@ -177,7 +188,10 @@ pub(crate) fn files(application: &str, round: usize) -> Vec<(String, String)> {
             metadata(application)
         ),
         format!("apiVersion: v1\nkind: ServiceAccount\n{}\n", metadata(application)),
-        format!("apiVersion: v1\nkind: Secret\n{}\nstringData: {{word: sesame-{round}}}\n", metadata(application)),
+        format!(
+            "apiVersion: v1\nkind: Secret\n{}\nstringData: {{word: sesame-{round}}}\n",
+            metadata(application)
+        ),
         format!(
             "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n{}\nspec:\n  podSelector: {{matchLabels: {labels}}}\n  \
              policyTypes: [Ingress]\n  ingress: [{{from: [{{podSelector: {{}}}}]}}]\n",
@@ -186,7 +200,10 @@ pub(crate) fn files(application: &str, round: usize) -> Vec<(String, String)> {
     ];
     while objects.len() < OBJECTS {
         let name = format!("{application}-{}", objects.len());
-        objects.push(format!("apiVersion: v1\nkind: ConfigMap\n{}\ndata: {{round: '{round}'}}\n", metadata(&name)));
+        objects.push(format!(
+            "apiVersion: v1\nkind: ConfigMap\n{}\ndata: {{round: '{round}'}}\n",
+            metadata(&name)
+        ));
     }
     let path = |index: usize| format!("apps/{application}/{index:02}.yaml");
     objects.into_iter().enumerate().map(|(index, text)| (path(index), text)).collect()
