@@ -1,5 +1,7 @@
 //! Tests that drive `kubectl` and `gitopsd` against a real control plane.
 
+mod access;
+mod cluster_citizen;
 mod conformance;
 mod crash;
 mod deletion;
@@ -7,6 +9,7 @@ mod flow;
 mod ground;
 mod harness;
 mod hooks;
+mod input;
 mod kubectl;
 mod kubectl_writes;
 mod projects;

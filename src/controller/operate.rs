@@ -71,7 +71,7 @@ pub(super) async fn operate(
         }
     };
     let application = take_request(context, memory, application, &state).await?;
-    go_on(context, memory, &application, resolved, state).await.map(Some)
+    go_on(context, memory, &application, resolved, state, demand).await.map(Some)
 }
 
 async fn pin(
@@ -197,9 +197,15 @@ async fn go_on(
     memory: &mut Remembered,
     application: &Arc<Application>,
     resolved: &Resolved,
-    state: OperationState,
+    mut state: OperationState,
+    demand: Demand,
 ) -> Result<Advanced, Error> {
-    let mut state = state;
+    if let Some(revisions) = newer(context, memory, application, resolved, &state, demand).await {
+        let state = operation::give_way(state, &revisions, context.now());
+        let status = ApplicationStatus { operation_state: Some(state), ..status::of(application) };
+        let application = record::write(context, memory, application, &status).await?;
+        return Ok(Advanced { application, next: None });
+    }
     if let Some(at) = operation::repeats_at(&state) {
         if context.now() < at {
             return Ok(Advanced::as_stored(Arc::clone(application), Some(at)));
@@ -224,6 +230,24 @@ async fn go_on(
         operation::history(&resolved.subject, &before.history, &state)
     };
     Ok(Advanced::to(application, ApplicationStatus { operation_state: Some(state), history, ..before }, next))
+}
+
+/// Returns what an operation has to give way to. Otherwise a revision that cannot be applied, or never
+/// becomes healthy, would hold up the one that mends it.
+async fn newer(
+    context: &Context,
+    memory: &mut Remembered,
+    application: &Application,
+    resolved: &Resolved,
+    state: &OperationState,
+    demand: Demand,
+) -> Option<operation::Revisions> {
+    if !operation::may_give_way(state) {
+        return None;
+    }
+    let wanted = resolve::wanted_by_spec(application);
+    let fetched = fetch::fetch(context, memory, &resolved.subject, &wanted, demand).await.ok()?;
+    (!operation::is_for(state, &fetched.revisions)).then_some(fetched.revisions)
 }
 
 async fn run(

@@ -141,6 +141,37 @@ pub fn finish(
     state
 }
 
+/// Says whether an operation may give way to a newer revision: it was not asked for by a person, and no
+/// hook of it is at work.
+#[must_use]
+pub fn may_give_way(state: &OperationState) -> bool {
+    let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated == Some(true));
+    let results = state.sync_result.as_ref().map_or(&[][..], |result| &result.resources);
+    let at_work = |result: &ResourceResult| {
+        result.hook_type.is_some() && result.hook_phase == Some(OperationPhase::Running)
+    };
+    automated && state.phase == OperationPhase::Running && !results.iter().any(at_work)
+}
+
+/// Ends an operation for good because Git has moved on.
+#[must_use]
+pub fn give_way(mut state: OperationState, revisions: &Revisions, now: Timestamp) -> OperationState {
+    let so_far =
+        state.message.take().map(|message| format!("; it had come to: {message}")).unwrap_or_default();
+    state.message = Some(format!("superseded by {}{so_far}", revisions.0.join(",")));
+    state.phase = OperationPhase::Failed;
+    state.finished_at = Some(Time(now));
+    state
+}
+
+/// Says whether an operation is for these revisions.
+#[must_use]
+pub fn is_for(state: &OperationState, revisions: &Revisions) -> bool {
+    state.sync_result.as_ref().is_some_and(|result| {
+        result.revision == revisions.single() && result.revisions == revisions.several()
+    })
+}
+
 /// Returns when a failed operation is repeated, if it waits for that: it runs, yet has an end.
 #[must_use]
 pub fn repeats_at(state: &OperationState) -> Option<Timestamp> {
@@ -274,6 +305,28 @@ mod tests {
         assert_eq!(failed.phase, OperationPhase::Failed);
         assert_eq!(failed.message.as_deref(), Some("no (retried 1 times)."));
         assert_eq!(repeats_at(&failed), None);
+    }
+
+    #[test]
+    fn only_what_nobody_asked_for_gives_way_and_never_a_hook_at_work() {
+        let mut state = started(5);
+        assert!(!may_give_way(&state));
+        state.operation.initiated_by =
+            Some(crate::api::application::OperationInitiator { automated: Some(true), username: None });
+        assert!(may_give_way(&state) && is_for(&state, &Revisions(vec!["a".into()])));
+        let hook = ResourceResult {
+            hook_type: Some("PreSync".into()),
+            hook_phase: Some(OperationPhase::Running),
+            ..ResourceResult::default()
+        };
+        let busy = advance(state.clone(), vec![hook], "");
+        assert!(!may_give_way(&busy));
+        let failed = finish(state, OperationPhase::Failed, "no", at(110));
+        let ended = give_way(failed, &Revisions(vec!["b".into()]), at(111));
+        assert_eq!((ended.phase, repeats_at(&ended)), (OperationPhase::Failed, None));
+        assert!(
+            ended.message.is_some_and(|message| message.starts_with("superseded by b; it had come to: no"))
+        );
     }
 
     #[test]

@@ -14,12 +14,13 @@ use super::{
 pub(crate) struct Project {
     name: String,
     admin: User,
+    cluster: &'static Cluster,
 }
 
 impl Project {
     /// Makes it and waits until its namespace is there.
-    pub(crate) fn new(cluster: &Cluster, name: &str) -> Self {
-        let project = Self { name: name.to_owned(), admin: cluster.admin() };
+    pub(crate) fn new(cluster: &'static Cluster, name: &str) -> Self {
+        let project = Self { name: name.to_owned(), admin: cluster.admin(), cluster };
         project.admin.kubectl_with("apply -f -", &project.manifest().to_string()).out();
         project
             .admin
@@ -42,6 +43,11 @@ impl Project {
     /// Its name, which is also that of its namespace.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The cluster it is in.
+    pub(crate) fn cluster(&self) -> &'static Cluster {
+        self.cluster
     }
 
     /// Somebody who may do everything in it.
