@@ -203,8 +203,7 @@ async fn go_on(
     if let Some(revisions) = newer(context, memory, application, resolved, &state, demand).await {
         let state = operation::give_way(state, &revisions, context.now());
         let status = ApplicationStatus { operation_state: Some(state), ..status::of(application) };
-        let application = record::write(context, memory, application, &status).await?;
-        return Ok(Advanced { application, next: None });
+        return Ok(Advanced::to(application, status, None));
     }
     if let Some(at) = operation::repeats_at(&state) {
         if context.now() < at {
