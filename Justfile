@@ -27,6 +27,11 @@ e2e:
     e2e/tools/build
     cargo test --features e2e --test e2e
 
+# what gitopsd costs: requests, memory, time; with an optimised build, which takes minutes
+bench:
+    e2e/tools/build
+    cargo bench --features e2e --bench cost
+
 # formatting, clippy, licences and sources of dependencies
 lint:
     cargo fmt --check

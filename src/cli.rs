@@ -53,10 +53,21 @@ fn serve(config: Serve) -> Result<(), String> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| "cannot choose the cryptography to use: one is chosen already".to_owned())?;
+    shun_huge_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
     runtime.block_on(app::serve(config)).map_err(|error| error.to_string())
 }
+
+/// With huge pages, each piece that the allocator touches of its address space takes 2 MiB: an idle server
+/// has 25 MiB instead of 7. Where they cannot be turned off it just takes more.
+#[cfg(target_os = "linux")]
+fn shun_huge_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shun_huge_pages() {}
 
 fn crds(dir: &Path) -> Result<(), String> {
     let failed = |path: &Path, error: std::io::Error| format!("cannot write {}: {error}", path.display());

@@ -21,9 +21,25 @@ use crate::manifest::Key;
 
 /// How far an operation got in this pass.
 pub(super) struct Advanced {
+    /// The application as it is stored.
+    pub(super) stored: Arc<Application>,
+    /// The application with what the operation came to. That is stored together with what the next look
+    /// finds, so that nobody sees one without the other.
     pub(super) application: Arc<Application>,
     /// When it goes on without anything happening.
     pub(super) next: Option<Timestamp>,
+}
+
+impl Advanced {
+    /// Nothing has happened that is not stored.
+    pub(super) fn as_stored(application: Arc<Application>, next: Option<Timestamp>) -> Self {
+        Self { stored: Arc::clone(&application), application, next }
+    }
+
+    fn to(stored: &Arc<Application>, status: ApplicationStatus, next: Option<Timestamp>) -> Self {
+        let application = Application { status: Some(status), ..Application::clone(stored) };
+        Self { stored: Arc::clone(stored), application: Arc::new(application), next }
+    }
 }
 
 /// Takes up what is requested or running. `None` where there is nothing.
@@ -144,7 +160,7 @@ async fn reject(
     let request = application.operation.as_ref().expect("a request is what is rejected");
     let removed = context.parts.store.remove_operation(&written, request).await?;
     let application = removed.map_or(written, |removed| memory.wrote(removed));
-    Ok(Advanced { application, next: None })
+    Ok(Advanced::as_stored(application, None))
 }
 
 /// Ends what is requested or running on an application whose spec cannot be acted on.
@@ -162,7 +178,7 @@ pub(super) async fn refuse(
     match operation::standing(&application) {
         Standing::Idle => Ok(application),
         Standing::Requested(operation) => {
-            Ok(reject(context, memory, &application, operation, &condition).await?.application)
+            Ok(reject(context, memory, &application, operation, &condition).await?.stored)
         }
         Standing::Running(state) => {
             let now = context.now();
@@ -175,7 +191,7 @@ pub(super) async fn refuse(
     }
 }
 
-/// Goes on with a running operation and records how far it got.
+/// Goes on with a running operation.
 async fn go_on(
     context: &Context,
     memory: &mut Remembered,
@@ -187,12 +203,11 @@ async fn go_on(
     if let Some(revisions) = newer(context, memory, application, resolved, &state, demand).await {
         let state = operation::give_way(state, &revisions, context.now());
         let status = ApplicationStatus { operation_state: Some(state), ..status::of(application) };
-        let application = record::write(context, memory, application, &status).await?;
-        return Ok(Advanced { application, next: None });
+        return Ok(Advanced::to(application, status, None));
     }
     if let Some(at) = operation::repeats_at(&state) {
         if context.now() < at {
-            return Ok(Advanced { application: Arc::clone(application), next: Some(at) });
+            return Ok(Advanced::as_stored(Arc::clone(application), Some(at)));
         }
         state = operation::repeat(state);
     }
@@ -213,13 +228,7 @@ async fn go_on(
     } else {
         operation::history(&resolved.subject, &before.history, &state)
     };
-    let after = ApplicationStatus { operation_state: Some(state), history, ..before.clone() };
-    let application = if after == before {
-        Arc::clone(application)
-    } else {
-        record::write(context, memory, application, &after).await?
-    };
-    Ok(Advanced { application, next })
+    Ok(Advanced::to(application, ApplicationStatus { operation_state: Some(state), history, ..before }, next))
 }
 
 /// Returns what an operation has to give way to. Otherwise a revision that cannot be applied, or never
@@ -267,7 +276,7 @@ async fn run(
         desired,
         comparison: &comparison,
         results: &results,
-        namespace: presence(context, resolved).await?,
+        namespace: presence(context, resolved, &sync).await?,
     };
     let tasks = match plan::tasks(&scene) {
         Ok(tasks) => tasks,
@@ -351,9 +360,13 @@ async fn terminate(
 }
 
 /// Only `CreateNamespace=true` needs to know whether the destination namespace exists.
-async fn presence(context: &Context, resolved: &Resolved) -> Result<NamespacePresence, Error> {
+async fn presence(
+    context: &Context,
+    resolved: &Resolved,
+    sync: &SyncOperation,
+) -> Result<NamespacePresence, Error> {
     let namespace = &resolved.subject.destination.namespace;
-    if namespace.is_empty() {
+    if namespace.is_empty() || !resolved.subject.options_for(sync).create_namespace {
         return Ok(NamespacePresence::Present);
     }
     let exists = context.parts.cluster.namespace_exists(namespace).await?;

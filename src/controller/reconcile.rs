@@ -8,6 +8,7 @@ use kube::runtime::controller::Action;
 
 use super::fetch::{self, Demand};
 use super::memory::Remembered;
+use super::operate::Advanced;
 use super::record::{self, Refresh};
 use super::resolve::{self, Resolved};
 use super::{Context, Error, compare, delete, operate};
@@ -98,42 +99,59 @@ type Passed = (Arc<Application>, ApplicationStatus, Option<Timestamp>);
 async fn sync(
     context: &Context,
     memory: &mut Remembered,
-    mut application: Arc<Application>,
+    application: Arc<Application>,
     resolved: &Resolved,
     demand: Demand,
 ) -> Result<Passed, Error> {
-    let mut next = None;
-    if let Some(advanced) = operate::operate(context, memory, &application, resolved, demand).await? {
-        application = advanced.application;
-        next = advanced.next;
+    let mut advanced = match operate::operate(context, memory, &application, resolved, demand).await? {
+        Some(advanced) => advanced,
+        None => Advanced::as_stored(application, None),
+    };
+    if demand != Demand::Recent {
+        advanced = record::catch_up(context, memory, advanced).await?; // Git may take its time
     }
-    let mut status = look(context, memory, &application, resolved, demand).await?;
-    if let Standing::Idle = operation::standing(&application)
-        && let Some(decision) = status.decision.take()
+    let (mut advanced, mut found) = look_after(context, memory, advanced, resolved, demand).await?;
+    if let Standing::Idle = operation::standing(&advanced.application)
+        && let Some(decision) = found.decision.take()
     {
         match decision {
             Decision::Rest => (),
-            Decision::Later(at) => next = earlier(next, Some(at)),
+            Decision::Later(at) => advanced.next = earlier(advanced.next, Some(at)),
             Decision::Blocked { reason, until } => {
-                status.conditions.push(Condition { kind: ConditionKind::SyncError, message: reason });
-                status.after = look_again(&application, &status, context.now());
-                next = earlier(next, until);
+                found.conditions.push(Condition { kind: ConditionKind::SyncError, message: reason });
+                found.after = look_again(&advanced.application, &found, context.now());
+                advanced.next = earlier(advanced.next, until);
             }
             Decision::Sync(operation) => {
-                let wanted = resolve::wanted_by_spec(&application);
+                let Advanced { stored, next, .. } = record::catch_up(context, memory, advanced).await?;
+                let wanted = resolve::wanted_by_spec(&stored);
                 let started =
-                    operate::begin(context, memory, &application, status.after, operation, &wanted).await?;
-                if let Some(advanced) =
-                    operate::operate(context, memory, &started, resolved, Demand::Recent).await?
-                {
-                    application = advanced.application;
-                    next = earlier(next, advanced.next);
-                }
-                status = look(context, memory, &application, resolved, Demand::Recent).await?;
+                    operate::begin(context, memory, &stored, found.after, operation, &wanted).await?;
+                let operated = operate::operate(context, memory, &started, resolved, Demand::Recent).await?;
+                advanced = operated.unwrap_or_else(|| Advanced::as_stored(started, None));
+                advanced.next = earlier(advanced.next, next);
+                (advanced, found) = look_after(context, memory, advanced, resolved, Demand::Recent).await?;
             }
         }
     }
-    Ok((application, status.after, next))
+    Ok((advanced.stored, found.after, advanced.next))
+}
+
+/// Looks at what an operation left. Where that fails, what the operation came to is stored all the same.
+async fn look_after(
+    context: &Context,
+    memory: &mut Remembered,
+    advanced: Advanced,
+    resolved: &Resolved,
+    demand: Demand,
+) -> Result<(Advanced, Look), Error> {
+    match look(context, memory, &advanced.application, resolved, demand).await {
+        Ok(found) => Ok((advanced, found)),
+        Err(error) => {
+            record::catch_up(context, memory, advanced).await?;
+            Err(error)
+        }
+    }
 }
 
 /// What a look at the application tells.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::memory::Remembered;
+use super::operate::Advanced;
 use super::{Context, Error};
 use crate::api::application::{Application, ApplicationStatus};
 use crate::api::names;
@@ -41,19 +42,33 @@ pub(super) async fn record(
     mut after: ApplicationStatus,
     refresh: Option<Refresh>,
 ) -> Result<(), Error> {
-    let stored = status::of(application);
-    if refresh.is_some() || !status::same(&stored, &after) {
+    let mut application = Arc::clone(application);
+    if refresh.is_some() || !status::same(&status::of(&application), &after) {
         after.reconciled_at = Some(Time(context.now()));
         after.controller_namespace = Some(context.parts.settings.namespace.clone());
-        write(context, memory, application, &after).await?;
+        application = write(context, memory, &application, &after).await?;
     }
     if refresh.is_some() {
-        let cleared = context.parts.store.clear_refresh(application).await?;
+        let cleared = context.parts.store.clear_refresh(&application).await?;
         if let Some(cleared) = cleared {
             memory.wrote(cleared);
         }
     }
     Ok(())
+}
+
+/// Stores what an operation came to where that cannot wait for what else the pass finds.
+pub(super) async fn catch_up(
+    context: &Context,
+    memory: &mut Remembered,
+    advanced: Advanced,
+) -> Result<Advanced, Error> {
+    let Advanced { stored, application, next } = advanced;
+    if stored.status == application.status {
+        return Ok(Advanced { stored, application, next });
+    }
+    let stored = write(context, memory, &stored, &status::of(&application)).await?;
+    Ok(Advanced::as_stored(stored, next))
 }
 
 /// Writes the status, tells of what changed, and returns the application as it is then.

@@ -489,9 +489,13 @@ async fn a_refresh_is_a_mark_on_the_object() {
     assert_eq!(house.ask(Method::POST, &uri, &[], "").await, (StatusCode::NO_CONTENT, Value::Null));
     let seen = house.last();
     assert_eq!(seen.query, "fieldManager=gitopsd&dryRun=All");
-    let mark =
-        json!({"gitops/refresh": "hard", "gitops/refresh-requested-at": "1970-01-01T00:00:00.000000Z"});
-    assert_eq!(seen.body[2], json!({"op": "add", "path": "/metadata/annotations", "value": mark}));
+    let add = |path, value: Value| json!({"op": "add", "path": path, "value": value});
+    let mark = [
+        add("/metadata/annotations", json!({})),
+        add("/metadata/annotations/gitops~1refresh", json!("hard")),
+        add("/metadata/annotations/gitops~1refresh-requested-at", json!("1970-01-01T00:00:00.000000Z")),
+    ];
+    assert_eq!(seen.body.as_array().unwrap()[2..], mark);
     let (code, _) = house.ask(Method::POST, &format!("{SERVED}/tide/refresh?dryRun=yes"), &[], "").await;
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
 }
