@@ -16,7 +16,7 @@ use crate::{
 
 const NAME: &str = "fleet";
 const APPLICATIONS: usize = 100;
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 pub(crate) fn measure(rig: &mut Rig, report: &mut Report) {
     let repo = Repo::new();

@@ -70,6 +70,9 @@ impl std::ops::Sub for Cpu {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
-        Self { own: self.own - earlier.own, children: self.children - earlier.children }
+        Self {
+            own: self.own.saturating_sub(earlier.own),
+            children: self.children.saturating_sub(earlier.children),
+        }
     }
 }

@@ -42,8 +42,31 @@ const PARTIAL_ONLY: &[(&str, &str)] =
 const PARTIAL_LIST: &[(&str, &str)] =
     &[("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")];
 
-fn row(line: &'static str, content_type: &'static str, body: impl ToString) -> Row {
-    Row { line, content_type, headers: &[], body: body.to_string(), difference: Difference::None }
+/// What can be sent: an object, or text that need not be one.
+trait Body {
+    fn text(self) -> String;
+}
+
+impl Body for Value {
+    fn text(self) -> String {
+        self.to_string()
+    }
+}
+
+impl Body for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Body for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+fn row(line: &'static str, content_type: &'static str, body: impl Body) -> Row {
+    Row { line, content_type, headers: &[], body: body.text(), difference: Difference::None }
 }
 
 fn get(line: &'static str) -> Row {

@@ -1,6 +1,7 @@
 //! Requests as they are on the wire, for what `kubectl` would not send, to kube-apiserver or past it.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
@@ -18,7 +19,7 @@ use serde_json::Value;
 use super::{cluster::Cluster, gitopsd::Gitopsd};
 
 /// No answer takes longer; a watch ends by its `timeoutSeconds`.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A server as one client sees it.
 pub(crate) struct Api {
@@ -185,9 +186,9 @@ fn pki(cluster: &Cluster, file: &str) -> std::path::PathBuf {
 
 fn head(request: &Request) -> String {
     let mut head = format!("{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", request.line);
-    head += &format!("User-Agent: e2e/1\r\nContent-Length: {}\r\n", request.body.len());
+    let _ = write!(head, "User-Agent: e2e/1\r\nContent-Length: {}\r\n", request.body.len());
     for (name, value) in request.headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head + "\r\n"
 }
