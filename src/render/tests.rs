@@ -100,12 +100,12 @@ fn paths_stay_within_the_repository() {
 fn follows_links_within_the_repository() {
     let tree = Memory::new(&[
         ("real/a.yaml", &object("a")),
-        ("shared/b.yaml", &object("b")),
+        ("common/b.yaml", &object("b")),
         ("app/c.yaml", &object("c")),
     ])
-    .link("app/b.yaml", "../shared/./b.yaml")
+    .link("app/b.yaml", "../common/./b.yaml")
     .link("app/dangling.yaml", "../nope.yaml")
-    .link("app/dir.yaml", "../shared")
+    .link("app/dir.yaml", "../common")
     .link("app/unrelated", "/etc/passwd")
     .link("here", "there")
     .link("there", "real")
@@ -339,10 +339,10 @@ fn tells_what_the_result_depends_on() {
     let tree = |shared: &str, other: &str| {
         Memory::new(&[
             ("app/a.yaml", &object("a")),
-            ("shared/b.yaml", &object(shared)),
+            ("common/b.yaml", &object(shared)),
             ("other/c.yaml", &object(other)),
         ])
-        .link("app/b.yaml", "../shared/b.yaml")
+        .link("app/b.yaml", "../common/b.yaml")
         .link("app/gone.yaml", "../later.yaml")
         .link("current", "app")
     };
