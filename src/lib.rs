@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod controller;
+pub mod embedded;
 pub mod engine;
 pub mod manifest;
 pub mod render;

@@ -1,0 +1,1 @@
+//! The verbs over HTTP: paths, media types, lists in pages, watches.

@@ -1,0 +1,1 @@
+//! The API over TLS, for kubectl: certificates of its own authority, and a kubeconfig.
