@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
     path::Path,
     sync::Arc,
@@ -26,6 +26,14 @@ pub(crate) struct Api {
     port: u16,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
+}
+
+type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+/// An answer that goes on, line by line.
+pub(crate) struct Stream {
+    reader: BufReader<Connection>,
+    text: String,
 }
 
 /// Who the client is to the TLS layer.
@@ -105,18 +113,38 @@ impl Api {
 
     /// Asks on a connection of its own.
     pub(crate) fn ask(&self, request: &Request) -> Answer {
-        let connection = ClientConnection::new(Arc::clone(&self.tls), self.name.clone());
-        let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        socket.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
-        let mut stream = StreamOwned::new(connection.expect("the configuration is sound"), socket);
-        stream.write_all(head(request).as_bytes()).expect("the server reads");
-        stream.write_all(request.body.as_bytes()).expect("the server reads");
+        let mut stream = self.send_off(request);
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
             // Go closes without saying goodbye.
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => panic!("{}: {error}", request.line),
             _ => Answer::parse(&answer),
         }
+    }
+
+    /// Opens a watch; an error is what was answered instead.
+    pub(crate) fn follow(&self, request: &Request) -> Result<Stream, Answer> {
+        let mut reader = BufReader::new(self.send_off(request));
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(reader.read_until(b'\n', &mut head).expect("the server answers") > 0, "{}", request.line);
+        }
+        if Answer::parse(&head).code == 200 {
+            return Ok(Stream { reader, text: String::new() });
+        }
+        let _ = reader.read_to_end(&mut head); // Go closes without saying goodbye
+        Err(Answer::parse(&head))
+    }
+
+    fn send_off(&self, request: &Request) -> Connection {
+        let connection = ClientConnection::new(Arc::clone(&self.tls), self.name.clone());
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        socket.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
+        let mut stream = StreamOwned::new(connection.expect("the configuration is sound"), socket);
+        stream.write_all(head(request).as_bytes()).expect("the server reads");
+        // A server that has heard enough answers before the end.
+        let _ = stream.write_all(request.body.as_bytes());
+        stream
     }
 
     /// Asks for something without a body.
@@ -128,6 +156,25 @@ impl Api {
     pub(crate) fn send(&self, line: &str, body: &Value) -> Answer {
         let headers = &[("Content-Type", "application/json")];
         self.ask(&Request { line, headers, body: &body.to_string() })
+    }
+}
+
+impl Stream {
+    /// The next line, unless the stream ends or nothing comes for too long.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some((line, rest)) = self.text.split_once('\n') {
+                let line = line.to_owned();
+                self.text = rest.to_owned();
+                return Some(line);
+            }
+            let mut size = String::new();
+            self.reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok().filter(|size| *size > 0)?;
+            let mut chunk = vec![0; size + 2];
+            self.reader.read_exact(&mut chunk).ok()?;
+            self.text += &String::from_utf8_lossy(&chunk[..size]);
+        }
     }
 }
 
