@@ -190,10 +190,11 @@ impl Names {
         if !text.to_lowercase().replace(' ', "").contains("resourceversion") {
             return text;
         }
-        let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+        let ends_word = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+        let words = text.split_inclusive(ends_word);
         words
             .map(|word| {
-                let digits = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+                let digits = word.trim_end_matches(ends_word);
                 match digits.parse::<u64>() {
                     Ok(version) if !self.literal.contains(digits) || version > 100 => {
                         let name = self.versions.get(&version).map_or("<a version>", String::as_str);
@@ -221,8 +222,33 @@ impl Names {
         {
             told.replace_range(told.len() - 5.., "<random>");
         }
-        told
+        without_objects(&told)
     }
+}
+
+/// A message without the objects that it quotes, as JSON or as Go prints them: their fields have an order
+/// and sometimes names that only Go knows.
+fn without_objects(text: &str) -> String {
+    const START: &str = "Invalid value: ";
+    let mut parts = text.split(START);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut depth = 0;
+        let end = if part.starts_with(['{', '[']) {
+            part.find(|c| {
+                depth += i32::from("{[".contains(c)) - i32::from("}]".contains(c));
+                depth == 0
+            })
+        } else if part.starts_with("\"{") || part.starts_with("\"map[") {
+            let mut last = '"';
+            part[1..].find(|c| c == '"' && std::mem::replace(&mut last, c) != '\\').map(|end| end + 1)
+        } else {
+            None
+        };
+        told = told + START;
+        told += &end.map_or(part.to_owned(), |end| format!("<object>{}", &part[end + 1..]));
+    }
+    told
 }
 
 /// Keeps only the items with these names of the list at a pointer.

@@ -21,6 +21,9 @@ use super::{cluster::Cluster, gitopsd::Gitopsd};
 /// No answer takes longer; a watch ends by its `timeoutSeconds`.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// A watch that says nothing for so long has nothing to say.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// A server as one client sees it.
 pub(crate) struct Api {
     port: u16,
@@ -130,6 +133,8 @@ impl Api {
             assert!(reader.read_until(b'\n', &mut head).expect("the server answers") > 0, "{}", request.line);
         }
         if Answer::parse(&head).code == 200 {
+            let socket = &reader.get_ref().sock;
+            socket.set_read_timeout(Some(SILENCE)).expect("the limit is not zero");
             return Ok(Stream { reader, text: String::new() });
         }
         let _ = reader.read_to_end(&mut head); // Go closes without saying goodbye
