@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gitopsd::manifest::yaml;
 use serde_json::{Map, Value};
 
 use super::run::Answer;
@@ -47,7 +48,11 @@ impl Names {
     /// Brings the answer of a step into a form that can be compared.
     pub(crate) fn normal(&mut self, step: usize, answer: &Answer, keep: &[(String, Vec<String>)]) -> Normal {
         self.step = step;
-        let mut bodies: Vec<Value> = if answer.media.starts_with("application/json") {
+        let mut bodies: Vec<Value> = if answer.media == "application/yaml" {
+            yaml::documents(answer.body.as_bytes()).unwrap_or_else(|error| vec![format!("not YAML: {error}").into()])
+        } else if answer.media.contains("protobuf") {
+            vec!["<protobuf>".into()]
+        } else if answer.media.starts_with("application/json") {
             let documents = serde_json::Deserializer::from_str(&answer.body).into_iter::<Value>();
             documents
                 .map(|document| document.unwrap_or_else(|error| format!("not JSON: {error}").into()))
@@ -71,7 +76,7 @@ impl Names {
             code: answer.code,
             media: answer.media.clone(),
             warnings: answer.warnings.iter().map(|text| self.told(text)).collect(),
-            bodies: bodies.into_iter().map(|body| self.value(body)).collect(),
+            bodies: bodies.into_iter().map(|body| sorted(self.value(body))).collect(),
         }
     }
 
@@ -169,6 +174,11 @@ impl Names {
                 .collect(),
             ("nodePort", Value::Number(port)) if port.as_u64() >= Some(30_000) => "<port>".into(),
             ("message", Value::String(text)) => self.message(&text).into(),
+            ("serverAddress", _) => "<address>".into(),
+            ("resourceRules" | "nonResourceRules", Value::Array(mut rules)) => {
+                rules.sort_by_key(Value::to_string);
+                self.value(rules.into())
+            }
             ("managedFields", Value::Array(mut entries)) => {
                 entries.sort_by_key(|entry| {
                     ["operation", "manager", "subresource", "apiVersion"]
@@ -186,13 +196,13 @@ impl Names {
 
     /// A message that may name versions.
     fn message(&mut self, text: &str) -> String {
-        let text = self.told(text);
+        let text = without_objects(text);
         if !text.to_lowercase().replace(' ', "").contains("resourceversion") {
-            return text;
+            return self.told(&text);
         }
         let ends_word = |c: char| !c.is_ascii_alphanumeric() && c != '-';
         let words = text.split_inclusive(ends_word);
-        words
+        let text: String = words
             .map(|word| {
                 let digits = word.trim_end_matches(ends_word);
                 match digits.parse::<u64>() {
@@ -203,7 +213,8 @@ impl Names {
                     _ => word.to_owned(),
                 }
             })
-            .collect()
+            .collect();
+        self.told(&text)
     }
 
     /// A text without what was made up.
@@ -226,6 +237,21 @@ impl Names {
     }
 }
 
+/// Sorts the causes of a failure, which come in any order.
+fn sorted(mut body: Value) -> Value {
+    let Some(Value::Array(causes)) = body.pointer_mut("/details/causes") else { return body };
+    causes.sort_by_key(Value::to_string);
+    let text = |cause: &Value, name: &str| cause[name].as_str().unwrap_or_default().to_owned();
+    let mut told: Vec<String> =
+        causes.iter().map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message"))).collect();
+    told.sort();
+    told.dedup();
+    if let Some((start, _)) = body["message"].as_str().and_then(|message| message.split_once(" is invalid: [")) {
+        body["message"] = format!("{start} is invalid: [{}]", told.join(", ")).into();
+    }
+    body
+}
+
 /// A message without the objects that it quotes, as JSON or as Go prints them: their fields have an order
 /// and sometimes names that only Go knows.
 fn without_objects(text: &str) -> String {
@@ -241,7 +267,8 @@ fn without_objects(text: &str) -> String {
             })
         } else if part.starts_with("\"{") || part.starts_with("\"map[") {
             let mut last = '"';
-            part[1..].find(|c| c == '"' && std::mem::replace(&mut last, c) != '\\').map(|end| end + 1)
+            let is_end = |c| std::mem::replace(&mut last, c) != '\\' && c == '"';
+            part[1..].find(is_end).map(|end| end + 1)
         } else {
             None
         };

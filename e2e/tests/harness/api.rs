@@ -119,10 +119,12 @@ impl Api {
         let mut stream = self.send_off(request);
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
-            // Go closes without saying goodbye.
+            // Go closes without saying goodbye, and without listening when a body is too large for it.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => heard(&mut stream, &mut answer),
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => panic!("{}: {error}", request.line),
-            _ => Answer::parse(&answer),
+            _ => {}
         }
+        Answer::parse(&answer)
     }
 
     /// Opens a watch; an error is what was answered instead.
@@ -243,6 +245,14 @@ fn head(request: &Request) -> String {
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head + "\r\n"
+}
+
+/// Reads what has arrived from a server that no longer listens.
+fn heard(stream: &mut Connection, answer: &mut Vec<u8>) {
+    while stream.conn.read_tls(&mut stream.sock).is_ok_and(|read| read > 0)
+        && stream.conn.process_new_packets().is_ok()
+    {}
+    let _ = stream.conn.reader().read_to_end(answer); // ends where the connection was cut
 }
 
 /// Takes the chunks apart; a stream that was cut gives what came until then.
