@@ -131,7 +131,7 @@ fn check(file: &Path, api: &Api) -> Vec<String> {
     pairs
         .flat_map(|(recorded, outcome)| {
             let differences = recording::differences(&recorded.answer, &outcome.answer);
-            differences.into_iter().map(|difference| format!("{name} {}: {difference:?}", outcome.title))
+            differences.into_iter().map(|difference| format!("{name} {}\n{difference}", outcome.title))
         })
         .collect()
 }

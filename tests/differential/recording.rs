@@ -1,5 +1,6 @@
 //! Answers as text, and what differs between two of them.
 
+use std::fmt;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -86,6 +87,14 @@ pub(crate) struct Difference {
     pub(crate) recorded: Option<Value>,
     /// What was answered.
     pub(crate) answered: Option<Value>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
+        write!(f, "  {}\n    recorded {}\n", self.place, text(&self.recorded))?;
+        write!(f, "    answered {}", text(&self.answered))
+    }
 }
 
 /// Compares two answers.
