@@ -1,9 +1,9 @@
 //! The keys and certificates that a cluster has, and what others are told of them.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -72,9 +72,9 @@ impl Pki {
         let ca = Authority::make(CA)?;
         let proxy_ca = Authority::make("gitopsd-embedded-front-proxy")?;
         Ok(Self {
-            serving: ca.sign("kube-apiserver", &[], Usage::Server)?,
-            admin: ca.sign("admin", &[MASTERS], Usage::Client)?,
-            proxy: proxy_ca.sign(PROXY, &[], Usage::Client)?,
+            serving: ca.sign("kube-apiserver", None, Usage::Server)?,
+            admin: ca.sign("admin", Some(MASTERS), Usage::Client)?,
+            proxy: proxy_ca.sign(PROXY, None, Usage::Client)?,
             proxy_ca: proxy_ca.certificate,
             tokens: Secret(KeyPair::generate_for(&PKCS_ED25519)?.serialize_pem()),
             ca: Identity { key: ca.issuer.key().serialize_pem(), certificate: ca.certificate },
@@ -114,7 +114,7 @@ impl Pki {
     fn write(&self, dir: &Path, folder: &Path) -> io::Result<()> {
         let Self { ca, serving, admin, proxy_ca, proxy, tokens } = self;
         fs::create_dir_all(dir)?;
-        let draft = tempfile::Builder::new().prefix(".pki").tempdir_in(dir)?;
+        let draft = tempfile::Builder::new().prefix(".pki").permissions(Permissions::from_mode(0o700)).tempdir_in(dir)?;
         let write = |name: String, text: &str, mode: u32| {
             let path = draft.path().join(name);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
@@ -162,9 +162,9 @@ impl Pki {
         &self.tokens.0
     }
 
-    /// Makes a client certificate for a user.
-    pub fn user(&self, name: &str, groups: &[&str]) -> Result<Identity, Error> {
-        Ok(Authority::read(CA, &self.ca)?.sign(name, groups, Usage::Client)?)
+    /// Makes a client certificate for a user in one group, or in none.
+    pub fn user(&self, name: &str, group: Option<&str>) -> Result<Identity, Error> {
+        Ok(Authority::read(CA, &self.ca)?.sign(name, group, Usage::Client)?)
     }
 
     /// What aggregated servers read to know whom to believe: the ConfigMap
@@ -241,8 +241,8 @@ impl Authority {
         Ok(Self { certificate: identity.certificate.clone(), issuer })
     }
 
-    fn sign(&self, name: &str, groups: &[&str], usage: Usage) -> Result<Identity, rcgen::Error> {
-        let mut parameters = parameters(name, groups);
+    fn sign(&self, name: &str, group: Option<&str>, usage: Usage) -> Result<Identity, rcgen::Error> {
+        let mut parameters = parameters(name, group);
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.use_authority_key_identifier_extension = true;
         parameters.extended_key_usages = match usage {
@@ -260,18 +260,18 @@ impl Authority {
 }
 
 fn authority(name: &str) -> CertificateParams {
-    let mut parameters = parameters(name, &[]);
+    let mut parameters = parameters(name, None);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters
 }
 
-/// What all certificates have in common. Organizations are groups.
-fn parameters(name: &str, organizations: &[&str]) -> CertificateParams {
+/// What all certificates have in common. The organization of a user is a group.
+fn parameters(name: &str, organization: Option<&str>) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = DistinguishedName::new();
-    for organization in organizations {
-        parameters.distinguished_name.push(DnType::OrganizationName, *organization);
+    if let Some(organization) = organization {
+        parameters.distinguished_name.push(DnType::OrganizationName, organization);
     }
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters.not_before = date_time_ymd(2000, 1, 1);

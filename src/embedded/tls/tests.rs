@@ -50,11 +50,11 @@ async fn the_port_knows_who_holds_a_certificate_and_whose_does_not_count() {
     };
     let door = Door::of(&pki).unwrap();
     let server = tokio::spawn(serve(listener, door, move |peer, request| answer(peer, request), stop.clone()));
-    let user = pki.user("alice", &["a", "b"]).unwrap();
+    let user = pki.user("alice", Some("web")).unwrap();
     for (identity, expected) in [
         (None, r"/x None"),
         (Some(pki.admin()), r#"/x Some("admin[\"system:masters\"]1")"#),
-        (Some(&user), r#"/x Some("alice[\"a\", \"b\"]1")"#),
+        (Some(&user), r#"/x Some("alice[\"web\"]1")"#),
         (Some(pki.front_proxy()), r#"/x Some("[]0")"#),
         (Some(foreign.admin()), r#"/x Some("[]0")"#),
     ] {
