@@ -1,6 +1,6 @@
 //! Which request is which, told from its method and address.
 
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, header};
 
 /// Requests that a rule is about. The default is all; each field that is set leaves fewer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -138,6 +138,6 @@ fn verb(method: &Method, named: bool, watched: bool) -> &'static str {
 }
 
 fn key<B>(request: &Request<B>) -> String {
-    let accept = request.headers().get(header::ACCEPT).map(|accept| accept.as_bytes()).unwrap_or_default();
+    let accept = request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
     format!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(accept))
 }

@@ -1,5 +1,4 @@
 //! The store as those see it who write, list and watch, in memory and across crashes.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
