@@ -165,3 +165,15 @@ impl Objects {
         self.delete_one(kind, namespace, name, deletion)
     }
 }
+
+impl Objects {
+    /// Tells what is wrong with the key of a label.
+    pub(crate) fn wrong_label_key(key: &str) -> Vec<String> {
+        names::check_key(key)
+    }
+
+    /// Tells what is wrong with the value of a label.
+    pub(crate) fn wrong_label_value(value: &str) -> Vec<String> {
+        names::check_value(value)
+    }
+}
