@@ -4,13 +4,9 @@ use serde_json::Map;
 use serde_json::Value;
 
 use super::super::kinds::Kind;
+use super::super::kinds::convert;
 use super::super::storage::Entry;
-
-/// `apiVersion` of stored objects.
-fn stored_version(kind: &Kind) -> String {
-    let (group, version) = (&kind.gvk.group, &kind.stored_version);
-    if group.is_empty() { version.to_string() } else { format!("{group}/{version}") }
-}
+use crate::manifest::Gvk;
 
 /// Reads a stored object in the version of `kind`.
 #[must_use]
@@ -19,20 +15,29 @@ pub(crate) fn read(kind: &Kind, entry: &Entry) -> Value {
     answered(kind, object)
 }
 
+/// Whether stored objects are in the version of `kind`, if they were written in the current one.
+#[must_use]
+pub(crate) fn is_stored(kind: &Kind, entry: &Entry) -> bool {
+    let head = format!(r#"{{"apiVersion":"{}","kind":"{}","#, kind.gvk.api_version(), kind.gvk.kind);
+    entry.json.starts_with(head.as_bytes())
+}
+
 /// Brings an object into the version of `kind`.
 #[must_use]
 pub(crate) fn answered(kind: &Kind, mut object: Value) -> Value {
-    let wanted = kind.gvk.api_version();
-    if object["apiVersion"] != *wanted {
-        object["apiVersion"] = wanted.into();
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let from = Gvk::new(text("apiVersion"), text("kind"));
+    if from != kind.gvk {
+        convert(&mut object, &from, &kind.gvk);
     }
     object
 }
 
 /// Brings an object into the version in which it is stored.
 pub(super) fn stored(kind: &Kind, mut object: Value) -> Value {
-    if *kind.gvk.version != *kind.stored_version {
-        object["apiVersion"] = stored_version(kind).into();
+    let stored = kind.stored();
+    if stored != kind.gvk {
+        convert(&mut object, &kind.gvk, &stored);
     }
     object
 }
