@@ -278,13 +278,7 @@ impl Storage {
 
 impl Change {
     /// Makes the entry that is stored, with its version in it.
-    fn new(
-        key: &Key,
-        version: u64,
-        before: Option<Arc<Entry>>,
-        mut object: Value,
-        deleted: bool,
-    ) -> Self {
+    fn new(key: &Key, version: u64, before: Option<Arc<Entry>>, mut object: Value, deleted: bool) -> Self {
         object["metadata"]["resourceVersion"] = version.to_string().into();
         let json = serde_json::to_vec(&object).expect("keys are strings");
         // Through a box, so that no spare room of the vector is kept with it.

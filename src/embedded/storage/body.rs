@@ -53,7 +53,10 @@ impl Head<'_> {
 
     fn open(&self, body: &mut Vec<u8>) -> std::io::Result<()> {
         let Self { api_version, kind, version, proceed, remaining, bare: _ } = self;
-        write!(body, r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{version}""#)?;
+        write!(
+            body,
+            r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{version}""#
+        )?;
         if let Some(proceed) = proceed {
             write!(body, r#","continue":{}"#, serde_json::Value::from(&**proceed))?;
         }

@@ -1,6 +1,9 @@
 //! The data directory: one redb file, written by one thread. All changes that come in while it writes are
 //! written together next, so that many writers share the wait for the disk.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,4 @@
 //! The store as those see it who write, list and watch, in memory and across crashes.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
@@ -334,49 +333,4 @@ fn write_until_killed(dir: &Path) {
     let writers = (0..6).map(|number| writer(format!("pods/a/{number}")));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(futures::future::join_all(writers));
-}
-
-#[test]
-fn measure() {
-    let rss = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).collect::<Vec<_>>().join(" ")
-    };
-    for durable in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let storage = if durable { Storage::open(dir.path()).unwrap() } else { Storage::in_memory() };
-        println!("start {}", rss());
-        let begun = std::time::Instant::now();
-        for n in 0..50_000 {
-            let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": format!("config-{n}"), "namespace": format!("team-{}", n / 10_000),
-                "uid": "6f5902ac-237d-4a40-8fd9-0b1c2d3e4f50", "creationTimestamp": "2026-01-01T00:00:00Z",
-                "labels": {"app.kubernetes.io/name": "web", "app.kubernetes.io/part-of": "shop"},
-                "managedFields": [{"manager": "gitops", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
-                 "fieldsV1": {"f:data": {"f:key": {}, "f:other": {}}, "f:metadata": {"f:labels": {"f:app.kubernetes.io/name": {}, "f:app.kubernetes.io/part-of": {}}}}}]},
-                "data": {"key": "x".repeat(100), "other": "y".repeat(50)}});
-            write(&storage, &format!("configmaps/team-{}/config-{n}", n / 10_000), Write::Put(object));
-        }
-        println!("50k written {:?} {}", begun.elapsed(), rss());
-        let begun = std::time::Instant::now();
-        let list = storage.list("configmaps", Some("team-2"));
-        let middle = begun.elapsed();
-        let body = Head { api_version: "v1", kind: "ConfigMapList", version: list.version, bare: true, ..Head::default() }.list(&list.entries);
-        println!("{} entries list {:?} + body {:?} {} bytes", list.entries.len(), middle, begun.elapsed(), body.len());
-        let begun = std::time::Instant::now();
-        let list = storage.list_at("configmaps", None, storage.version() - 10_000).unwrap();
-        println!("{} entries list_at {:?}", list.entries.len(), begun.elapsed());
-        drop((list, body));
-        drop(storage);
-        if durable {
-            println!("closed {:?}", std::fs::metadata(dir.path().join("objects.redb")).unwrap().len());
-            let begun = std::time::Instant::now();
-            let storage = Storage::open(dir.path()).unwrap();
-            println!("open {:?} {}", begun.elapsed(), rss());
-            drop(storage);
-            let begun = std::time::Instant::now();
-            let dir = tempfile::tempdir().unwrap();
-            drop(Storage::open(dir.path()).unwrap());
-            println!("open+close new {:?}", begun.elapsed());
-        }
-    }
 }
