@@ -176,4 +176,9 @@ impl Objects {
     pub(crate) fn wrong_label_value(value: &str) -> Vec<String> {
         names::check_value(value)
     }
+
+    /// Reads an object that is not stored: types, unknown fields, defaults.
+    pub(crate) fn decoded(kind: &Kind, object: Value, validation: Validation) -> Result<Value, Status> {
+        Self::decode(kind, object, validation, None).map(|wanted| wanted.object)
+    }
 }
