@@ -17,3 +17,99 @@ pub mod storage;
 pub mod table;
 pub mod tls;
 pub mod validate;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Request;
+use http::Response;
+
+use access::Access;
+use access::Peer;
+use access::User;
+use kinds::Kinds;
+use objects::Clock;
+use objects::Objects;
+use rest::Api;
+use storage::Storage;
+
+/// What a cluster is made from.
+pub struct Settings {
+    /// Where objects are kept across restarts; in memory, if it is not given.
+    pub data_dir: Option<PathBuf>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a cluster cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+}
+
+/// A cluster without machines. Clones are the same cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    api: Api,
+}
+
+impl Cluster {
+    /// Opens the objects and makes what every cluster has.
+    pub fn start(settings: Settings) -> Result<Self, Error> {
+        let storage = match &settings.data_dir {
+            Some(dir) => Storage::open(dir)?,
+            None => Storage::in_memory(),
+        };
+        let objects = Objects { storage, kinds: Kinds::builtin(), clock: settings.clock };
+        objects.define_stored();
+        let access = Access::of(objects.clone());
+        Ok(Self { api: Api { objects, access } })
+    }
+
+    /// The objects, for tests and for what runs beside the API.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.api.objects
+    }
+
+    /// The API for clients in this process. Who shows no token is `system:masters`.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service { api: self.api.clone(), peer: Peer { user: Some(User::admin()) } }
+    }
+}
+
+/// The API as a service.
+#[derive(Clone)]
+pub struct Service {
+    api: Api,
+    peer: Peer,
+}
+
+impl<B> tower::Service<Request<B>> for Service
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { api, peer } = self.clone();
+        let request = request.map(Body::new);
+        Box::pin(async move { Ok(api.serve(peer, request).await) })
+    }
+}
