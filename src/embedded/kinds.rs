@@ -126,7 +126,8 @@ impl Kinds {
     #[must_use]
     pub fn of(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Kind>> {
         let served = self.served();
-        let mut found = served.sorted.iter().filter(|known| known.gvk.kind == kind && known.gvk.group == group);
+        let mut found =
+            served.sorted.iter().filter(|known| known.gvk.kind == kind && known.gvk.group == group);
         found.find(|known| version.is_empty() || known.gvk.version == version).cloned()
     }
 
@@ -141,7 +142,8 @@ impl Kinds {
     pub fn define(&self, resource: &str, kinds: Vec<Kind>) {
         {
             let mut served = self.0.served.write().expect("nobody panics while holding it");
-            let others = served.sorted.iter().filter(|kind| &*kind.resource != resource || kind.custom.is_none());
+            let others =
+                served.sorted.iter().filter(|kind| &*kind.resource != resource || kind.custom.is_none());
             *served = Arc::new(Served::of(others.cloned().chain(kinds.into_iter().map(Arc::new)).collect()));
         }
         self.0.revision.send_modify(|revision| *revision += 1);

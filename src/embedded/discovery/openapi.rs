@@ -209,7 +209,8 @@ fn custom(kinds: &[Arc<Kind>]) -> Map<String, Value> {
         }
         adorn(&mut schema);
         complete(&mut schema, ["APIVersion", "Kind", "Standard object's"]);
-        schema["x-kubernetes-group-version-kind"] = json!([{"group": group, "kind": object, "version": name}]);
+        schema["x-kubernetes-group-version-kind"] =
+            json!([{"group": group, "kind": object, "version": name}]);
         schemas.insert(definition, schema);
     }
     schemas
@@ -245,7 +246,9 @@ fn adorn(schema: &mut Value) {
     if let Some(values) = schema.get_mut("additionalProperties").filter(|values| values.is_object()) {
         adorn(values);
     }
-    for field in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+    for field in
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+    {
         adorn(field);
     }
     if schema["x-kubernetes-embedded-resource"] == true {
@@ -260,8 +263,16 @@ fn complete(schema: &mut Value, [api_version, kind, meta]: [&str; 3]) {
         schema["properties"] = json!({});
     }
     let told = [
-        ("apiVersion", format!("{api_version} defines the versioned schema of this representation of an object."), "resources"),
-        ("kind", format!("{kind} is a string value representing the type of this object. In CamelCase."), "types-kinds"),
+        (
+            "apiVersion",
+            format!("{api_version} defines the versioned schema of this representation of an object."),
+            "resources",
+        ),
+        (
+            "kind",
+            format!("{kind} is a string value representing the type of this object. In CamelCase."),
+            "types-kinds",
+        ),
     ];
     for (field, description, section) in told {
         let description = format!("{description} More info: {CONVENTIONS}#{section}");

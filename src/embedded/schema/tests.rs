@@ -10,7 +10,8 @@ use crate::embedded::kinds::Kinds;
 fn at(root: &Schema, path: &str) -> Schema {
     path.split('.').fold(root.clone(), |schema, step| {
         let lists = step.matches("[]").count();
-        let field = schema.field(step.trim_end_matches("[]")).unwrap_or_else(|| panic!("no {step} of {path}"));
+        let field =
+            schema.field(step.trim_end_matches("[]")).unwrap_or_else(|| panic!("no {step} of {path}"));
         (0..lists).fold(field, |list, _| list.items().unwrap())
     })
 }
@@ -54,11 +55,7 @@ fn documents_of_built_in_kinds() {
     };
     let deployment = ("apps", "Deployment");
     check(deployment, "spec.replicas", r#"Integer rules={"format":"int32"}"#);
-    check(
-        deployment,
-        "spec.template.spec.containers",
-        r#"Map(["name"]) ["merge"] by Some("name")"#,
-    );
+    check(deployment, "spec.template.spec.containers", r#"Map(["name"]) ["merge"] by Some("name")"#);
     check(
         deployment,
         "spec.template.spec.containers[].ports",
