@@ -1,4 +1,4 @@
-//! The kinds that are served: a table of the built-in ones, and those that CustomResourceDefinitions add.
+//! The kinds that are served: a table of the built-in ones, and those that `CustomResourceDefinition`s add.
 
 mod convert;
 mod data;
@@ -43,7 +43,7 @@ pub struct Kind {
     /// The version in which objects are stored (`v1`); another one differs in `apiVersion` only, or is
     /// converted by `convert`.
     pub stored_version: Box<str>,
-    /// What the CustomResourceDefinition says of this version, for kinds that are not built in:
+    /// What the `CustomResourceDefinition` says of this version, for kinds that are not built in:
     /// an item of its `spec.versions`.
     pub custom: Option<Arc<Value>>,
     /// Columns of tables: `additionalPrinterColumns`-like rows for custom kinds, rows of the data file for
@@ -137,7 +137,7 @@ impl Kinds {
         self.served().sorted.clone()
     }
 
-    /// Replaces the kinds of one CustomResourceDefinition, or removes them (`kinds` is empty). `resource`
+    /// Replaces the kinds of one `CustomResourceDefinition`, or removes them (`kinds` is empty). `resource`
     /// is its name: `widgets.example.org`.
     pub fn define(&self, resource: &str, kinds: Vec<Kind>) {
         {

@@ -1,5 +1,5 @@
 //! OpenAPI v3 documents. What the built-in kinds look like comes from the data file and what custom ones
-//! do from their CustomResourceDefinitions; paths follow from the kinds. Paths are there for clients
+//! do from their `CustomResourceDefinition`s; paths follow from the kinds. Paths are there for clients
 //! that look up what kind is where and which query parameters it takes, so they describe no bodies.
 
 use std::fmt::Write as _;
@@ -14,7 +14,6 @@ use sha2::{Digest as _, Sha512};
 use super::super::kinds::{Kind, PACKED, data, definitions};
 use crate::manifest::{Gvk, Scope};
 
-const META: &str = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.";
 const CONVENTIONS: &str =
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 
@@ -43,8 +42,8 @@ const DELETE: [&str; 5] = [
 
 /// Changes when the document of these kinds does: clients keep a document under its hash for good.
 pub(super) fn hash(kinds: &[Arc<Kind>]) -> String {
-    static BUILT_IN: LazyLock<Sha512> = LazyLock::new(|| Sha512::new_with_prefix(PACKED));
-    let mut hash = BUILT_IN.clone();
+    // The data file ends with its own checksum and size.
+    let mut hash = Sha512::new_with_prefix(&PACKED[PACKED.len() - 8..]);
     hash.update(env!("CARGO_PKG_VERSION"));
     for kind in kinds {
         let subresources: Vec<_> = kind.subresources.iter().map(|beneath| &beneath.name).collect();
@@ -186,16 +185,26 @@ fn capital(word: &str) -> String {
 }
 
 /// What every document of custom kinds describes besides them.
-static COMMON: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+struct Common {
+    definitions: Map<String, Value>,
+    /// The fields that every object has.
+    api_version: Value,
+    kind: Value,
+}
+
+static COMMON: LazyLock<Common> = LazyLock::new(|| {
     let meta = definitions("apis/authentication.k8s.io/v1");
     let scale = definitions("apis/apps/v1");
+    let object = meta["io.k8s.api.authentication.v1.TokenReview"]["properties"].clone();
     let meta = meta.into_iter().filter(|(name, _)| name.starts_with("io.k8s.apimachinery."));
-    meta.chain(scale.into_iter().filter(|(name, _)| name.starts_with("io.k8s.api.autoscaling.v1."))).collect()
+    let scale = scale.into_iter().filter(|(name, _)| name.starts_with("io.k8s.api.autoscaling.v1."));
+    let definitions = meta.chain(scale).collect();
+    Common { definitions, api_version: object["apiVersion"].clone(), kind: object["kind"].clone() }
 });
 
 /// The definitions of a document of custom kinds.
 fn custom(kinds: &[Arc<Kind>]) -> Map<String, Value> {
-    let mut schemas = COMMON.clone();
+    let mut schemas = COMMON.definitions.clone();
     for kind in kinds {
         let Some(version) = &kind.custom else { continue };
         let Gvk { group, version: name, kind: object } = &kind.gvk;
@@ -208,7 +217,7 @@ fn custom(kinds: &[Arc<Kind>]) -> Map<String, Value> {
             schema = json!({"type": "object"});
         }
         adorn(&mut schema);
-        complete(&mut schema, ["APIVersion", "Kind", "Standard object's"]);
+        complete(&mut schema, "object's", "ObjectMeta");
         schema["x-kubernetes-group-version-kind"] =
             json!([{"group": group, "kind": object, "version": name}]);
         schemas.insert(definition, schema);
@@ -228,8 +237,7 @@ fn list(kind: &Kind, reference: &str) -> Value {
             "items": {"$ref": reference},
         }},
     });
-    complete(&mut list, ["APIVersion", "Kind", "Standard list"]);
-    list["properties"]["metadata"]["allOf"] = json!([{"$ref": format!("{META}ListMeta")}]);
+    complete(&mut list, "list", "ListMeta");
     list["x-kubernetes-group-version-kind"] =
         json!([{"group": group, "kind": format!("{object}List"), "version": version}]);
     list
@@ -252,34 +260,21 @@ fn adorn(schema: &mut Value) {
         adorn(field);
     }
     if schema["x-kubernetes-embedded-resource"] == true {
-        complete(schema, ["apiVersion", "kind", "Standard object's"]);
+        complete(schema, "object's", "ObjectMeta");
         schema["required"] = json!(["kind", "apiVersion"]);
     }
 }
 
-/// Adds `apiVersion`, `kind` and `metadata`, with what is said about them.
-fn complete(schema: &mut Value, [api_version, kind, meta]: [&str; 3]) {
+/// Adds `apiVersion`, `kind` and `metadata`.
+fn complete(schema: &mut Value, whose: &str, meta: &str) {
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
-    let told = [
-        (
-            "apiVersion",
-            format!("{api_version} defines the versioned schema of this representation of an object."),
-            "resources",
-        ),
-        (
-            "kind",
-            format!("{kind} is a string value representing the type of this object. In CamelCase."),
-            "types-kinds",
-        ),
-    ];
-    for (field, description, section) in told {
-        let description = format!("{description} More info: {CONVENTIONS}#{section}");
-        schema["properties"][field] = json!({"description": description, "type": "string"});
-    }
-    schema["properties"]["metadata"] = json!({
-        "description": format!("{meta} metadata. More info: {CONVENTIONS}#metadata"),
-        "allOf": [{"$ref": format!("{META}ObjectMeta")}],
+    let fields = &mut schema["properties"];
+    fields["apiVersion"] = COMMON.api_version.clone();
+    fields["kind"] = COMMON.kind.clone();
+    fields["metadata"] = json!({
+        "description": format!("Standard {whose} metadata. More info: {CONVENTIONS}#metadata"),
+        "allOf": [{"$ref": format!("#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.{meta}")}],
     });
 }

@@ -1,5 +1,4 @@
 //! Discovery and OpenAPI, against what a real kube-apiserver said.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::io::Read as _;
 

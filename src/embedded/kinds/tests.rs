@@ -1,5 +1,4 @@
 //! What is served, and how it changes.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::json;
 

@@ -95,9 +95,12 @@ pub(super) fn endpoints(subsets: &[Value]) -> String {
             told.extend(addresses.iter().map(|ip| (*ip).to_owned()));
         }
         for port in ports {
-            told.extend(addresses.iter().map(|ip| match ip.contains(':') {
-                true => format!("[{ip}]:{}", port["port"]),
-                false => format!("{ip}:{}", port["port"]),
+            told.extend(addresses.iter().map(|ip| {
+                if ip.contains(':') {
+                    format!("[{ip}]:{}", port["port"])
+                } else {
+                    format!("{ip}:{}", port["port"])
+                }
             }));
         }
     }

@@ -1,6 +1,5 @@
 //! Cells against what kube-apiserver 1.37 printed: a line of `recorded.jsonl` is an object without what no
 //! cell tells, its cells, and when it was printed.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::sync::Arc;
 

@@ -27,19 +27,17 @@ pub(super) fn volume(row: &Row<'_>) -> Vec<Value> {
 
 pub(super) fn claim(row: &Row<'_>) -> Vec<Value> {
     let volume = row.text("spec.volumeName");
-    let (capacity, modes) = match volume {
-        "" => (String::new(), String::new()),
-        _ => {
-            let capacity = scalar(row.at("status.capacity.storage")).unwrap_or_else(|| "0".into());
-            (capacity, modes(row.at("status.accessModes")))
-        }
-    };
+    let (mut capacity, mut access) = (String::new(), String::new());
+    if !volume.is_empty() {
+        capacity = scalar(row.at("status.capacity.storage")).unwrap_or_else(|| "0".into());
+        access = modes(row.at("status.accessModes"));
+    }
     row![
         row.name(),
         phase(row),
         volume,
         capacity,
-        modes,
+        access,
         class(row),
         row.text_or("spec.volumeAttributesClassName", "<unset>"),
         row.age(),

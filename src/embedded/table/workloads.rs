@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::text::{condition, containers, labels, of, or_none, scalar, selector};
 use super::{Row, human, row};
 
-/// A ReplicaSet or ReplicationController.
+/// A `ReplicaSet` or `ReplicationController`.
 pub(super) fn replicas(row: &Row<'_>) -> Vec<Value> {
     let (names, images) = containers(row.at("spec.template.spec.containers"));
     let of = row.at("spec.selector");
@@ -191,10 +191,11 @@ pub(super) fn node(row: &Row<'_>) -> Vec<Value> {
         let found = row.list("status.addresses").iter().find(|address| address["type"] == kind);
         found.and_then(|address| address["address"].as_str()).unwrap_or("<none>")
     };
-    let mut kernel = row.text_or("status.nodeInfo.kernelVersion", "<unknown>").to_owned();
-    if let architecture @ [_, ..] = row.text("status.nodeInfo.architecture").as_bytes() {
-        kernel += &format!(" ({})", String::from_utf8_lossy(architecture));
-    }
+    let kernel = row.text_or("status.nodeInfo.kernelVersion", "<unknown>");
+    let kernel = match row.text("status.nodeInfo.architecture") {
+        "" => kernel.to_owned(),
+        architecture => format!("{kernel} ({architecture})"),
+    };
     row![
         row.name(),
         status.join(","),
