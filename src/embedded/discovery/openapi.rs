@@ -17,6 +17,7 @@ use crate::manifest::{Gvk, Scope};
 const CONVENTIONS: &str =
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 
+/// What a list takes, and what a deletion of a collection does.
 const COLLECTION: [&str; 11] = [
     "allowWatchBookmarks",
     "continue",
@@ -29,6 +30,23 @@ const COLLECTION: [&str; 11] = [
     "shardSelector",
     "timeoutSeconds",
     "watch",
+];
+/// … but for the kinds that are built in.
+const DELETE_COLLECTION: [&str; 14] = [
+    "continue",
+    "dryRun",
+    "fieldSelector",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "labelSelector",
+    "limit",
+    "orphanDependents",
+    "propagationPolicy",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "shardSelector",
+    "timeoutSeconds",
 ];
 const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
 const PATCH: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
@@ -91,12 +109,14 @@ fn paths(paths: &mut Map<String, Value>, kind: &Kind) {
     let collection =
         if namespaced { format!("{root}/namespaces/{{namespace}}/{plural}") } else { all.clone() };
     let object = format!("{collection}/{{name}}");
+    let (read, empty): (&[&str], &[&str]) =
+        if kind.custom.is_some() { (&["resourceVersion"], &COLLECTION) } else { (&[], &DELETE_COLLECTION) };
     for verb in &kind.verbs {
         let (path, method, parameters): (_, _, &[&str]) = match &**verb {
             "create" => (&collection, "post", &WRITE),
             "delete" => (&object, "delete", &DELETE),
-            "deletecollection" => (&collection, "delete", &COLLECTION),
-            "get" => (&object, "get", &["resourceVersion"]),
+            "deletecollection" => (&collection, "delete", empty),
+            "get" => (&object, "get", read),
             "list" => (&collection, "get", &COLLECTION),
             "patch" => (&object, "patch", &PATCH),
             "update" => (&object, "put", &WRITE),
@@ -114,7 +134,7 @@ fn paths(paths: &mut Map<String, Value>, kind: &Kind) {
         for verb in &beneath.verbs {
             let (method, parameters): (_, &[&str]) = match &**verb {
                 "create" => ("post", &WRITE),
-                "get" => ("get", &["resourceVersion"]),
+                "get" => ("get", read),
                 "patch" => ("patch", &PATCH),
                 "update" => ("put", &WRITE),
                 _ => continue,
@@ -167,16 +187,17 @@ fn parameter(name: &str) -> Value {
 
 /// `readAppsV1NamespacedDeploymentScale`
 fn id(kind: &Kind, action: &str, namespaced: &str, beneath: &str) -> String {
-    let verb = match action {
-        "get" => "read",
-        "post" => "create",
-        "put" => "replace",
-        "deletecollection" => "deleteCollection",
-        other => other,
+    let (verb, of) = match action {
+        "get" => ("read", ""),
+        "post" => ("create", ""),
+        "put" => ("replace", ""),
+        "deletecollection" => ("delete", "Collection"),
+        other => (other, ""),
     };
     let group = if kind.gvk.group.is_empty() { "core" } else { kind.gvk.group.trim_end_matches(".k8s.io") };
-    let parts = group.split(['.', '-']).chain([kind.gvk.version.as_str()]).map(capital).collect::<String>();
-    format!("{verb}{parts}{namespaced}{}{}", kind.gvk.kind, capital(beneath))
+    let group: String = group.split(['.', '-']).map(capital).collect();
+    let version = capital(&kind.gvk.version);
+    format!("{verb}{group}{version}{of}{namespaced}{}{}", kind.gvk.kind, capital(beneath))
 }
 
 fn capital(word: &str) -> String {
