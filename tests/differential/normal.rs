@@ -13,6 +13,7 @@ use super::run::Answer;
 /// Names for what the server made up, for one scenario.
 pub(crate) struct Names {
     step: usize,
+    is_watch: bool,
     literal: String,
     /// UIDs, generated names and the like: they can be told anywhere in a text.
     words: BTreeMap<String, String>,
@@ -38,6 +39,7 @@ impl Names {
     pub(crate) fn new(literal: &str) -> Self {
         Self {
             step: 0,
+            is_watch: false,
             literal: literal.to_owned(),
             words: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -48,6 +50,7 @@ impl Names {
     /// Brings the answer of a step into a form that can be compared.
     pub(crate) fn normal(&mut self, step: usize, answer: &Answer, keep: &[(String, Vec<String>)]) -> Normal {
         self.step = step;
+        self.is_watch = answer.code == 0;
         let mut bodies: Vec<Value> = if answer.media == "application/yaml" {
             yaml::documents(answer.body.as_bytes()).unwrap_or_else(|error| vec![format!("not YAML: {error}").into()])
         } else if answer.media.contains("protobuf") {
@@ -63,6 +66,9 @@ impl Names {
             vec![answer.body.clone().into()]
         };
         for body in &mut bodies {
+            if body["type"] == "BOOKMARK" {
+                body["object"]["metadata"]["resourceVersion"] = "<version>".into();
+            }
             for (pointer, names) in keep {
                 select(body, pointer, names);
             }
@@ -134,6 +140,10 @@ impl Names {
         let Ok(version) = text.parse::<u64>() else { return text.to_owned() };
         if is_object {
             return self.versions.get(&version).cloned().unwrap_or_else(|| "<unknown version>".to_owned());
+        }
+        if self.is_watch {
+            // A table of one row has the version of its object; of a bookmark nobody can tell.
+            return self.versions.get(&version).cloned().unwrap_or_else(|| "<version>".to_owned());
         }
         let first = *self.lists.entry(version).or_insert(self.step);
         if self.newest().is_none_or(|newest| version >= newest) {

@@ -75,7 +75,7 @@ fn prepare(name: &str, server: &mut dyn Server) {
         method: "POST".into(),
         path,
         headers: vec![
-            ("User-Agent".into(), "prepare/1".into()),
+            ("User-Agent".into(), "e2e/1".into()),
             ("Content-Type".into(), "application/json".into()),
         ],
         body,
@@ -97,7 +97,7 @@ fn ask(draft: &Draft, variables: &mut Variables, server: &mut dyn Server) -> Ans
     if !draft.captures.is_empty() {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         for (name, pointer) in &draft.captures {
-            let text = body.pointer(pointer).map_or("<none>".to_owned(), |value| match value {
+            let text = body.pointer(pointer).map_or("missing".to_owned(), |value| match value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             });
