@@ -29,6 +29,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use http::Response;
+use serde_json::Value;
+use serde_json::json;
 
 use access::Access;
 use access::Peer;
@@ -36,6 +38,7 @@ use access::User;
 use kinds::Kinds;
 use objects::Clock;
 use objects::Objects;
+use objects::Options;
 use rest::Api;
 use storage::Storage;
 
@@ -53,6 +56,12 @@ pub enum Error {
     /// The data directory cannot be used.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// What every cluster has cannot be made.
+    #[error("cannot create what every cluster has: {message}")]
+    Bootstrap {
+        /// What the API said.
+        message: String,
+    },
 }
 
 /// A cluster without machines. Clones are the same cluster.
@@ -70,6 +79,7 @@ impl Cluster {
         };
         let objects = Objects { storage, kinds: Kinds::builtin(), clock: settings.clock };
         objects.define_stored();
+        bootstrap(&objects)?;
         let access = Access::of(objects.clone());
         Ok(Self { api: Api { objects, access } })
     }
@@ -112,4 +122,34 @@ where
         let request = request.map(Body::new);
         Box::pin(async move { Ok(api.serve(peer, request).await) })
     }
+}
+
+/// Makes what every cluster has from its start, where it is missing.
+fn bootstrap(objects: &Objects) -> Result<(), Error> {
+    let failed = |status: status::Status| Error::Bootstrap { message: status.message };
+    let options = Options { manager: "kube-apiserver".into(), ..Options::default() };
+    let create = |group: &str, kind: &str, namespace: &str, object: Value| {
+        let kind = objects.kinds.of(group, "", kind).expect("the kind is built in");
+        match objects.create(&kind, namespace, object, &options) {
+            Err(status) if status.reason != "AlreadyExists" => Err(failed(status)),
+            _ => Ok(()),
+        }
+    };
+    for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+        create(
+            "",
+            "Namespace",
+            "",
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        )?;
+    }
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {
+            "name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]},
+    });
+    create("", "Service", "default", service)?;
+    access::bootstrap(objects, &kinds::data().roles).map_err(failed)
 }
