@@ -141,7 +141,7 @@ impl Access {
         }
         let mut extra = BTreeMap::from([(CREDENTIAL.to_owned(), vec![format!("JTI={}", claims.id)])]);
         for (what, holder) in [("node", node), ("pod", pod)] {
-            for Ref { name, uid } in holder {
+            if let Some(Ref { name, uid }) = holder {
                 extra.insert(format!("authentication.kubernetes.io/{what}-name"), vec![name.clone()]);
                 extra.insert(format!("authentication.kubernetes.io/{what}-uid"), vec![uid.clone()]);
             }
