@@ -49,7 +49,9 @@ pub(super) fn plan(deployment: &Value, sets: &[Value], pods: &[Value], now: Time
     // Of several that fit the template, the oldest is the new one.
     let mut found = false;
     for set in &mut sets {
-        set.is_new &= !std::mem::replace(&mut found, found || set.is_new);
+        let first = set.is_new && !found;
+        found |= set.is_new;
+        set.is_new = first;
     }
     let mut plan = Plan::nothing();
     if is_leaving(deployment) {
