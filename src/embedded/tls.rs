@@ -88,7 +88,8 @@ fn holder(certificate: &CertificateDer<'_>) -> Option<User> {
     let subject = parsed.subject();
     // Go, and with it Kubernetes, lets the last common name win.
     let name = subject.iter_common_name().filter_map(|name| name.as_str().ok()).last()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|group| group.as_str().ok()).map(str::to_owned).collect();
+    let groups =
+        subject.iter_organization().filter_map(|group| group.as_str().ok()).map(str::to_owned).collect();
     let digest: String = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
     let extra = [(access::CREDENTIAL.to_owned(), vec![format!("X509SHA256={digest}")])].into();
     Some(User { name, groups, extra, ..User::default() })

@@ -216,9 +216,8 @@ fn a_change_counts_from_the_next_question_on() {
 #[test]
 fn refusals_are_worded_as_kubernetes_words_them() {
     let world = World::new();
-    let refused = |user: &User, question: &str| {
-        world.access.authorize(user, &asked(question)).unwrap_err().to_json()
-    };
+    let refused =
+        |user: &User, question: &str| world.access.authorize(user, &asked(question)).unwrap_err().to_json();
     let joe = user("joe", &[]);
     for (question, message, details) in [
         (
@@ -329,7 +328,8 @@ fn tokens_can_be_asked_for_as_kubernetes_allows_it() {
     });
     world.put("pods", pod.clone());
     let asked = |body: Value| world.access.request_token("ns", "joe", body);
-    let answer = asked(json!({"kind": "TokenRequest", "metadata": {}, "spec": {"audiences": ["a"]}})).unwrap();
+    let answer =
+        asked(json!({"kind": "TokenRequest", "metadata": {}, "spec": {"audiences": ["a"]}})).unwrap();
     assert_eq!(answer["metadata"]["uid"], "u1");
     assert_eq!(
         answer["spec"],
@@ -356,9 +356,7 @@ fn tokens_can_be_asked_for_as_kubernetes_allows_it() {
         409,
         r#"Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "joe": the UID in the token request (zz) does not match the UID of the service account (u1)"#,
     );
-    let bound = |kind: &str, name: &str| {
-        json!({"spec": {"boundObjectRef": {"kind": kind, "apiVersion": "v1", "name": name}}})
-    };
+    let bound = |kind: &str, name: &str| json!({"spec": {"boundObjectRef": {"kind": kind, "apiVersion": "v1", "name": name}}});
     fails(bound("Pod", "nope"), 404, r#"pods "nope" not found"#);
     fails(bound("Foo", "x"), 400, "cannot bind token to object of type /v1, Kind=Foo");
     let token = asked(bound("Pod", "p")).unwrap()["status"]["token"].as_str().unwrap().to_owned();
@@ -387,7 +385,11 @@ fn tokens_outlive_a_restart_with_their_key() {
 #[test]
 fn impersonation_needs_the_right_to_it() {
     let world = World::new();
-    world.role("", "imp", json!([{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users", "groups"]}]));
+    world.role(
+        "",
+        "imp",
+        json!([{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users", "groups"]}]),
+    );
     world.bind("", "joe", "ClusterRole/imp", "User/joe");
     world.role(
         "",
@@ -402,7 +404,12 @@ fn impersonation_needs_the_right_to_it() {
     let account = r#"system:serviceaccount:x:y ["system:serviceaccounts", "system:serviceaccounts:x", "system:authenticated"]"#;
     for (who, headers, question, expected) in [
         (&joe, &[("impersonate-user", "alice")][..], "get pods ns", r#"alice ["system:authenticated"]"#),
-        (&joe, &[("impersonate-user", "system:anonymous")], "", r#"system:anonymous ["system:unauthenticated"]"#),
+        (
+            &joe,
+            &[("impersonate-user", "system:anonymous")],
+            "",
+            r#"system:anonymous ["system:unauthenticated"]"#,
+        ),
         (
             &joe,
             &[("impersonate-user", "a"), ("impersonate-group", "g"), ("impersonate-group", "h")],
@@ -534,7 +541,8 @@ fn reviews_answer_what_the_authorizer_would() {
     world.bind("", "all", "ClusterRole/urls", "Group/system:authenticated");
     let joe = user("system:serviceaccount:default:joe", &["system:authenticated"]);
     let resource = json!({"verb": "get", "resource": "pods", "namespace": "ns"});
-    let reason = r#"RBAC: allowed by RoleBinding "joe/ns" of ClusterRole "pods" to ServiceAccount "joe/default""#;
+    let reason =
+        r#"RBAC: allowed by RoleBinding "joe/ns" of ClusterRole "pods" to ServiceAccount "joe/default""#;
     let nobody = r#".authorization.k8s.io "" is invalid: [spec: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified, spec.user: Invalid value: "": at least one of user or group must be specified]"#;
     let both = r#".authorization.k8s.io "" is invalid: spec: Invalid value: {"Path":"","Verb":""}: exactly one of nonResourceAttributes or resourceAttributes must be specified"#;
     let elsewhere = r#".authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "ns": must match metadata.namespace"#;
@@ -545,11 +553,27 @@ fn reviews_answer_what_the_authorizer_would() {
             json!({"user": joe.name, "resourceAttributes": resource}),
             json!({"allowed": true, "reason": reason}),
         ),
-        ("SubjectAccessReview", json!({"user": "a", "resourceAttributes": resource}), json!({"allowed": false})),
-        ("SubjectAccessReview", json!({"groups": [MASTERS], "nonResourceAttributes": other}), json!({"allowed": true})),
+        (
+            "SubjectAccessReview",
+            json!({"user": "a", "resourceAttributes": resource}),
+            json!({"allowed": false}),
+        ),
+        (
+            "SubjectAccessReview",
+            json!({"groups": [MASTERS], "nonResourceAttributes": other}),
+            json!({"allowed": true}),
+        ),
         ("SubjectAccessReview", json!({}), format!("422 {nobody}").into()),
-        ("LocalSubjectAccessReview", json!({"user": "a", "resourceAttributes": resource}), format!("422 {elsewhere}").into()),
-        ("SelfSubjectAccessReview", json!({"resourceAttributes": resource}), json!({"allowed": true, "reason": reason})),
+        (
+            "LocalSubjectAccessReview",
+            json!({"user": "a", "resourceAttributes": resource}),
+            format!("422 {elsewhere}").into(),
+        ),
+        (
+            "SelfSubjectAccessReview",
+            json!({"resourceAttributes": resource}),
+            json!({"allowed": true, "reason": reason}),
+        ),
         (
             "SelfSubjectAccessReview",
             json!({"resourceAttributes": {}, "nonResourceAttributes": {}}),

@@ -92,8 +92,11 @@ impl Aggregation {
     }
 
     async fn look_at(&self, route: &Route) -> Look {
-        let mut known =
-            Known { group: route.spec.group.clone(), version: route.spec.version.clone(), ..Known::default() };
+        let mut known = Known {
+            group: route.spec.group.clone(),
+            version: route.spec.version.clone(),
+            ..Known::default()
+        };
         let failed = |known, reason, message| Look { reason, message, known };
         let path = route.spec.path();
         let list = match self.ask(route, &path, &aggregator(&[MASTERS])).await {
@@ -101,7 +104,8 @@ impl Aggregation {
             Err(Failure::NoWay(reason, message)) => return failed(known, reason, message),
             Err(error) => {
                 let place = route.place(&self.0.objects);
-                let place = place.map_or_else(|_| path.clone(), |(host, port)| format!("https://{host}:{port}{path}"));
+                let place = place
+                    .map_or_else(|_| path.clone(), |(host, port)| format!("https://{host}:{port}{path}"));
                 let message = format!("failing or missing response from {place}: Get {place:?}: {error}");
                 return failed(known, "FailedDiscoveryCheck", message);
             }
@@ -131,7 +135,9 @@ impl Aggregation {
             serde_json::from_slice(&body).map_err(|error| Failure::Setup(error.to_string()))
         };
         timeout(PROBE_TIMEOUT, answer).await.unwrap_or_else(|_| {
-            Err(Failure::Setup("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into()))
+            Err(Failure::Setup(
+                "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into(),
+            ))
         })
     }
 }

@@ -93,7 +93,9 @@ fn custom(objects: &Objects) -> Vec<(String, String)> {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
         let versions = listed(&definition["spec"]["versions"]);
         let served = versions.iter().filter(|version| established && version["served"] == true);
-        found.extend(served.filter_map(|version| Some((group.to_owned(), version["name"].as_str()?.to_owned()))));
+        found.extend(
+            served.filter_map(|version| Some((group.to_owned(), version["name"].as_str()?.to_owned()))),
+        );
     }
     found.sort();
     found.dedup();

@@ -54,7 +54,10 @@ impl Spec {
             version: text(spec.get("version")),
             namespace: text(service.get("namespace")),
             service: text(service.get("name")),
-            port: service.get("port").and_then(Value::as_u64).map_or(Some(PORT), |port| port.try_into().ok())?,
+            port: service
+                .get("port")
+                .and_then(Value::as_u64)
+                .map_or(Some(PORT), |port| port.try_into().ok())?,
             ca: ca.and_then(|ca| String::from_utf8(ca).ok()).unwrap_or_default(),
             insecure: spec["insecureSkipTLSVerify"] == true,
         })
@@ -102,7 +105,11 @@ impl Route {
             return Ok((host.clone(), *port));
         }
         let Spec { namespace, service, port, .. } = &self.spec;
-        let key = Key { resource: "services".into(), namespace: namespace.as_str().into(), name: service.as_str().into() };
+        let key = Key {
+            resource: "services".into(),
+            namespace: namespace.as_str().into(),
+            name: service.as_str().into(),
+        };
         let found = objects.storage.get(&key);
         let object = found.and_then(|entry| serde_json::from_slice::<Value>(&entry.json).ok());
         let Some(object) = object else {
@@ -120,7 +127,11 @@ impl Route {
     }
 
     /// Sends a request whose URI is a path.
-    pub(super) async fn send(&self, objects: &Objects, mut request: Request<Body>) -> Result<Response<Body>, Failure> {
+    pub(super) async fn send(
+        &self,
+        objects: &Objects,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Failure> {
         if let Some(Upstream::InProcess(service)) = &self.upstream {
             let Ok(response) = service.clone().oneshot(request).await;
             return Ok(response);

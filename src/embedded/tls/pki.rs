@@ -114,7 +114,10 @@ impl Pki {
     fn write(&self, dir: &Path, folder: &Path) -> io::Result<()> {
         let Self { ca, serving, admin, proxy_ca, proxy, tokens } = self;
         fs::create_dir_all(dir)?;
-        let draft = tempfile::Builder::new().prefix(".pki").permissions(Permissions::from_mode(0o700)).tempdir_in(dir)?;
+        let draft = tempfile::Builder::new()
+            .prefix(".pki")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(dir)?;
         let write = |name: String, text: &str, mode: u32| {
             let path = draft.path().join(name);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;

@@ -49,7 +49,8 @@ async fn the_port_knows_who_holds_a_certificate_and_whose_does_not_count() {
         Response::new(Body::from(format!("{} {user:?}", request.uri().path())))
     };
     let door = Door::of(&pki).unwrap();
-    let server = tokio::spawn(serve(listener, door, move |peer, request| answer(peer, request), stop.clone()));
+    let server =
+        tokio::spawn(serve(listener, door, move |peer, request| answer(peer, request), stop.clone()));
     let user = pki.user("alice", Some("web")).unwrap();
     for (identity, expected) in [
         (None, r"/x None"),
@@ -72,10 +73,11 @@ fn keys_are_kept_for_the_next_start_and_from_others() {
     let data = dir.path().join("data");
     let made = Pki::open(&data).unwrap();
     assert!(Pki::open(&data).unwrap() == made);
-    let mode = |name: &str| {
-        std::fs::metadata(data.join("pki").join(name)).unwrap().permissions().mode() & 0o777
-    };
-    for (name, expected) in [("ca.key", 0o600), ("service-account.key", 0o600), ("ca.crt", 0o644), ("", 0o700)] {
+    let mode =
+        |name: &str| std::fs::metadata(data.join("pki").join(name)).unwrap().permissions().mode() & 0o777;
+    for (name, expected) in
+        [("ca.key", 0o600), ("service-account.key", 0o600), ("ca.crt", 0o644), ("", 0o700)]
+    {
         assert_eq!(mode(name), expected, "{name}");
     }
     let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
