@@ -103,6 +103,12 @@ pub struct Done {
 }
 
 impl Objects {
+    /// The verbs on what is stored.
+    #[must_use]
+    pub fn new(storage: Storage, kinds: Kinds, clock: Clock) -> Self {
+        Self { storage, kinds, clock }
+    }
+
     /// Reads one object, as it is stored.
     pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Arc<Entry>, Status> {
         self.storage

@@ -3,6 +3,7 @@
 mod about;
 mod answer;
 mod body;
+mod empty;
 mod form;
 mod list;
 mod media;
@@ -27,6 +28,7 @@ use super::access::Access;
 use super::access::Attributes;
 use super::access::Peer;
 use super::access::User;
+use super::aggregation::Aggregation;
 use super::kinds::Kind;
 use super::objects::Objects;
 use super::status::Status;
@@ -42,6 +44,8 @@ pub struct Api {
     pub objects: Objects,
     /// Who may do what.
     pub access: Access,
+    /// Servers of other groups.
+    pub aggregation: Aggregation,
 }
 
 /// One request about objects.
@@ -100,6 +104,10 @@ impl Api {
         if !is_health(&path) {
             self.access.authorize(&user, &attributes)?;
         }
+        if let Some(target) = group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version)) {
+            let request = Request::from_parts(parts, body);
+            return Ok(Served::Elsewhere(self.aggregation.forward(&target, &user, request).await));
+        }
         let (Some(place), Some(verb)) = (place, verb) else {
             if place_is_missing(&parts.method) {
                 let message = "the server does not allow this method on the requested resource";
@@ -138,10 +146,16 @@ impl Api {
     }
 }
 
+/// The group and version of a path that an aggregated server may answer.
+fn group_version(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix("/openapi/v3").unwrap_or(path);
+    let mut parts = path.strip_prefix("/apis/")?.split('/');
+    Some((parts.next()?, parts.next().filter(|version| !version.is_empty())?))
+}
+
 /// Who answered.
 enum Served {
     Here(Answer),
-    #[expect(dead_code, reason = "the aggregator is not there yet")]
     Elsewhere(Response<Body>),
 }
 

@@ -30,15 +30,15 @@ impl Api {
             "/version" => Some(Answer::json(200, discovery::version().clone())),
             "/healthz" | "/livez" | "/readyz" => Some(health(&path[1..], query)),
             "/api" | "/apis" => Some(self.groups(path, headers)),
-            "/openapi/v3" => Some(cached(discovery::openapi_index(&self.objects.kinds), headers)),
+            "/openapi/v3" => Some(cached(self.openapi_index(), headers)),
             _ => {
-                if let Some(document) = path.strip_prefix("/openapi/v3/") {
-                    return self.document(document, query, headers);
+                if path.starts_with("/openapi/v3/") {
+                    return self.document(path, query, headers);
                 }
                 if let Some((_, check)) = path.strip_prefix('/').and_then(|path| path.split_once("z/")) {
                     return CHECKS.contains(&check).then(|| Answer::of(200, Content::Text("ok".into())));
                 }
-                discovery::plain(&self.objects.kinds, path).map(|found| Answer::json(200, found))
+                self.plain(path).map(|found| Answer::json(200, found))
             }
         }
     }
@@ -68,7 +68,10 @@ impl Api {
                  application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2",
             )),
             Some(true) => {
-                let found = discovery::aggregated(&self.objects.kinds, path == "/api");
+                let mut found = discovery::aggregated(&self.objects.kinds, path == "/api");
+                if path == "/apis" {
+                    merge(&mut found["items"], self.aggregation.discovery(), "/metadata/name");
+                }
                 let media = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
                 let mut answer = cached(found, headers);
                 if answer.code == 200 {
@@ -76,11 +79,38 @@ impl Api {
                 }
                 answer
             }
-            Some(false) => match discovery::plain(&self.objects.kinds, path) {
+            Some(false) => match self.plain(path) {
                 Some(found) => Answer::json(200, found).with_header(header::VARY, "Accept"),
                 None => Answer::nothing_here(),
             },
         }
+    }
+
+    fn openapi_index(&self) -> Value {
+        let mut index = discovery::openapi_index(&self.objects.kinds);
+        for (path, url) in self.aggregation.openapi() {
+            index["paths"][path] = json!({"serverRelativeURL": url});
+        }
+        index
+    }
+
+    /// Discovery in its older form.
+    fn plain(&self, path: &str) -> Option<Value> {
+        let found = discovery::plain(&self.objects.kinds, path);
+        if path == "/apis" {
+            let mut found = found?;
+            merge(&mut found["groups"], self.aggregation.groups(), "/name");
+            return Some(found);
+        }
+        let group = path.strip_prefix("/apis/").filter(|group| !group.contains('/'));
+        let Some(group) = group else { return found };
+        let elsewhere = self.aggregation.groups().into_iter().find(|known| known["name"] == *group);
+        found.or_else(|| {
+            let mut group = elsewhere?;
+            group["kind"] = "APIGroup".into();
+            group["apiVersion"] = "v1".into();
+            Some(group)
+        })
     }
 
     fn document(&self, path: &str, query: &Query, headers: &HeaderMap) -> Option<Answer> {
@@ -92,6 +122,22 @@ impl Api {
         }
         let answer = Answer::of(200, Content::Raw(bytes)).with_header(header::ETAG, &tag);
         Some(answer.with_header(header::CACHE_CONTROL, lasting).with_header(header::VARY, "Accept"))
+    }
+}
+
+/// Adds groups that others serve to those that are served here; versions of one group are put together.
+fn merge(groups: &mut Value, others: Vec<Value>, name: &str) {
+    let Some(groups) = groups.as_array_mut() else { return };
+    for other in others {
+        match groups.iter_mut().find(|group| group.pointer(name) == other.pointer(name)) {
+            Some(group) => {
+                let versions = other["versions"].as_array().cloned().unwrap_or_default();
+                if let Some(known) = group["versions"].as_array_mut() {
+                    known.extend(versions);
+                }
+            }
+            None => groups.push(other),
+        }
     }
 }
 
