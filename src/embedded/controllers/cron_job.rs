@@ -15,7 +15,7 @@ const SOURCE: &str = "cronjob-controller";
 pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     let is_over = |job: &Value| holds(job, "Complete") || holds(job, "Failed");
-    let known = |job: &Value| list(cron, "/status/active").iter().any(|active| *active["uid"] == *uid(job));
+    let known = |job: &Value| list(cron, "/status/active").iter().any(|active| active["uid"] == *uid(job));
     let mut status = cron["status"].clone();
     for job in jobs.iter().filter(|job| is_over(job) && known(job)) {
         let end = if holds(job, "Complete") { "Complete" } else { "Failed" };

@@ -6,7 +6,7 @@ mod scale;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::act::{Act, Deletion, MANAGER, Plan};
+use super::act::{Act, Deletion, Plan};
 use super::fields::{
     annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace, put_condition,
     stamp, text,
@@ -49,7 +49,9 @@ pub(super) fn plan(deployment: &Value, sets: &[Value], pods: &[Value], now: Time
     // Of several that fit the template, the oldest is the new one.
     let mut found = false;
     for set in &mut sets {
-        set.is_new &= !std::mem::replace(&mut found, found || set.is_new);
+        let first = set.is_new && !found;
+        found |= set.is_new;
+        set.is_new = first;
     }
     let mut plan = Plan::nothing();
     if is_leaving(deployment) {
