@@ -59,7 +59,7 @@ impl Embedded {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let now = "2031-05-04T03:02:01Z".parse().unwrap();
-        let settings = Settings { data_dir: None, clock: Arc::new(move || now), controllers: gitopsd::embedded::controllers::Settings::default() };
+        let settings = Settings { data_dir: None, clock: Arc::new(move || now), controllers: Default::default() };
         let cluster = runtime.block_on(async { Cluster::start(settings).unwrap() });
         Self { runtime, cluster, watches: HashMap::new(), pauses: 0 }
     }
