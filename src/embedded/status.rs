@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub struct Status {
     /// HTTP status code.
     pub code: u16,
-    /// `reason`, such as `NotFound`.
+    /// `reason`, such as `NotFound`; empty, where Kubernetes gives none.
     pub reason: &'static str,
     /// `message`.
     pub message: String,
