@@ -83,7 +83,8 @@ impl Default for Settings {
 pub fn bootstrap(objects: &Objects) -> Result<(), Status> {
     let options = Options { manager: "kube-apiserver".into(), ..Options::default() };
     for object in bootstrap::objects() {
-        let gvk = crate::manifest::Gvk::new(fields::text(&object, "/apiVersion"), fields::text(&object, "/kind"));
+        let gvk =
+            crate::manifest::Gvk::new(fields::text(&object, "/apiVersion"), fields::text(&object, "/kind"));
         let Some(kind) = objects.kinds.of(&gvk.group, &gvk.version, &gvk.kind) else { continue };
         let (within, named) = (namespace(&object).to_owned(), name(&object).to_owned());
         match objects.create(&kind, &within, object, &options) {
@@ -91,10 +92,13 @@ pub fn bootstrap(objects: &Objects) -> Result<(), Status> {
             _ => {}
         }
         if &*kind.resource == "nodes" {
-            let now = (objects.clock)();
+            let mut node: Value =
+                serde_json::from_slice(&objects.get(&kind, "", &named)?.json).unwrap_or_default();
+            if !node["status"]["conditions"].is_null() {
+                continue;
+            }
             let version = super::kinds::data().version["gitVersion"].as_str().unwrap_or_default();
-            let mut node: Value = serde_json::from_slice(&objects.get(&kind, "", &named)?.json).unwrap_or_default();
-            node["status"] = bootstrap::node_status(version, now);
+            node["status"] = bootstrap::node_status(version, (objects.clock)());
             let manager = Options { manager: act::KUBELET.into(), ..Options::default() };
             objects.update(&kind, ("", &named, "status"), node, &manager)?;
         }
@@ -181,7 +185,8 @@ impl Control {
         for resource in resources.keys() {
             for entry in storage.list(resource, None).entries {
                 if let Some(node) = Node::of(&entry) {
-                    let needs_look = dispatch::is_handled(resource) || node.leaving || !node.owners.is_empty();
+                    let needs_look =
+                        dispatch::is_handled(resource) || node.leaving || !node.owners.is_empty();
                     if needs_look {
                         self.queue.push(entry.key.clone());
                     }
@@ -246,7 +251,9 @@ impl Control {
 
     /// Does what ownership asks for. Answers whether that changed the object.
     fn collect(&mut self, key: &Key, object: &Value) -> bool {
-        let Some(node) = self.world.index.get(key).filter(|node| *node.uid == *uid(object)) else { return false };
+        let Some(node) = self.world.index.get(key).filter(|node| *node.uid == *uid(object)) else {
+            return false;
+        };
         let verdict = {
             let world = &self.world;
             let is_known = |owner: &index::Owner| world.is_namespaced(&owner.api_version, &owner.kind);
@@ -264,7 +271,12 @@ impl Control {
     fn perform(&mut self, key: &Key, plan: Plan) {
         for act in plan.acts {
             if let Err(refused) = self.world.perform(act) {
-                tracing::debug!(?key, reason = refused.reason, message = refused.message, "a controller's write was refused");
+                tracing::debug!(
+                    ?key,
+                    reason = refused.reason,
+                    message = refused.message,
+                    "a controller's write was refused"
+                );
                 return self.queue.retry(key);
             }
         }

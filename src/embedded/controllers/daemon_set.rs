@@ -11,7 +11,13 @@ use super::revision;
 const SOURCE: &str = "daemonset-controller";
 
 /// Decides what a DaemonSet needs.
-pub(super) fn plan(set: &Value, pods: &[Value], revisions: &[Value], nodes: &[Value], now: Timestamp) -> Plan {
+pub(super) fn plan(
+    set: &Value,
+    pods: &[Value],
+    revisions: &[Value],
+    nodes: &[Value],
+    now: Timestamp,
+) -> Plan {
     let live: Vec<_> = pods.iter().map(|pod| label(pod, revision::LABEL)).collect();
     let update = revision::current(set, revisions, revision::LABEL, &live);
     let selector = &set["spec"]["template"]["spec"]["nodeSelector"];
@@ -89,7 +95,8 @@ fn on(pod: &Value) -> &str {
 
 /// The node that the affinity of a DaemonSet's pod names.
 pub(super) fn meant_for(pod: &Value) -> Option<&str> {
-    const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    const TERMS: &str =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
     let field = list(pod, TERMS).first()?["matchFields"].get(0)?;
     (field["key"] == "metadata.name").then(|| field["values"][0].as_str())?
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::act::{Act, Deletion, Plan};
 use super::fields::{
-    annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace, put_condition,
-    stamp, text,
+    annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace,
+    put_condition, stamp, text,
 };
 use super::replica_set::is_over;
 
@@ -61,7 +61,9 @@ pub(super) fn plan(deployment: &Value, sets: &[Value], pods: &[Value], now: Time
     let paused = deployment["spec"]["paused"] == true;
     let is_scaling = sets.iter().any(|set| {
         set.size > 0
-            && annotation(&set.object, DESIRED).parse::<i64>().is_ok_and(|desired| desired != replicas(deployment))
+            && annotation(&set.object, DESIRED)
+                .parse::<i64>()
+                .is_ok_and(|desired| desired != replicas(deployment))
     });
     let mut after = deployment.clone();
     if paused || is_scaling {
@@ -274,7 +276,9 @@ fn clean_up(plan: &mut Plan, deployment: &Value, sets: &[Set]) {
     old.sort_by_key(|set| set.revision());
     let surplus = old.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
     let is_empty = |set: &&&Set| {
-        set.actual() == 0 && set.size == 0 && count_or(&set.object, "/spec/replicas", 1) == 0
+        set.actual() == 0
+            && set.size == 0
+            && count_or(&set.object, "/spec/replicas", 1) == 0
             && count(&set.object, "/status/observedGeneration") >= count(&set.object, "/metadata/generation")
     };
     for set in old.iter().take(surplus).filter(is_empty) {
@@ -284,14 +288,16 @@ fn clean_up(plan: &mut Plan, deployment: &Value, sets: &[Set]) {
 
 fn pause(after: &mut Value, now: Timestamp) {
     let progressing = progress::find(after, "Progressing").map(|known| text(known, "/reason").to_owned());
-    let is_told = progressing.is_some_and(|reason| reason == "DeploymentPaused" || reason == "ProgressDeadlineExceeded");
+    let is_told = progressing
+        .is_some_and(|reason| reason == "DeploymentPaused" || reason == "ProgressDeadlineExceeded");
     if progress::has_deadline(after) && !is_told {
         put(after, "Progressing", "Unknown", ("DeploymentPaused", "Deployment is paused"), now);
     }
 }
 
 fn resume(after: &mut Value, now: Timestamp) {
-    let paused = progress::find(after, "Progressing").is_some_and(|known| known["reason"] == "DeploymentPaused");
+    let paused =
+        progress::find(after, "Progressing").is_some_and(|known| known["reason"] == "DeploymentPaused");
     if paused {
         put(after, "Progressing", "Unknown", ("DeploymentResumed", "Deployment is resumed"), now);
     }

@@ -89,10 +89,14 @@ fn place<'a>(pod: &Value, around: &Around<'a>) -> Result<&'a str, String> {
     for wanted in volumes.filter(|claim| !claim.is_empty()) {
         let claim = around.claims.iter().find(|claim| name(claim) == wanted && !is_leaving(claim));
         let Some(claim) = claim else {
-            return Err(format!("0/{total} nodes are available: persistentvolumeclaim {wanted:?} not found. not found"));
+            return Err(format!(
+                "0/{total} nodes are available: persistentvolumeclaim {wanted:?} not found. not found"
+            ));
         };
         if text(claim, "/status/phase") != "Bound" {
-            return Err(format!("0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"));
+            return Err(format!(
+                "0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+            ));
         }
     }
     let fits = |node: &&Value| {
@@ -144,7 +148,9 @@ fn start(pod: &Value, around: &Around<'_>, now: Timestamp) -> Plan {
     } else if fail && !is_restarted(pod) {
         ("Failed", main.iter().map(|container| ended(container, i64::from(fails(container)), now)).collect())
     } else {
-        let of = |container: &Value| if fails(container) { crashed(container, 1, now) } else { running(container, now) };
+        let of = |container: &Value| {
+            if fails(container) { crashed(container, 1, now) } else { running(container, now) }
+        };
         ("Running", main.iter().map(of).collect())
     };
     let ready = phase == "Running" && !fail;
@@ -180,7 +186,10 @@ fn tell_failure(plan: &mut Plan, pod: &Value, failing: Option<&Value>) {
     if let Some(container) = failing.filter(|_| is_restarted(pod)) {
         let message = format!(
             "Back-off restarting failed container {} in pod {}_{}({})",
-            name_of(container), name(pod), namespace(pod), super::fields::uid(pod)
+            name_of(container),
+            name(pod),
+            namespace(pod),
+            super::fields::uid(pod)
         );
         plan.push(Act::warning(pod, "kubelet", "BackOff", message));
     }
@@ -209,7 +218,9 @@ fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
             if let Some(container) = container {
                 *told = crashed(container, restarts + 1, now);
             }
-            plan.after(tempo.backoff.saturating_mul(1 << (doublings + 1).min(16)).min(Duration::from_mins(5)));
+            plan.after(
+                tempo.backoff.saturating_mul(1 << (doublings + 1).min(16)).min(Duration::from_mins(5)),
+            );
         } else {
             plan.after(left);
         }
@@ -221,7 +232,8 @@ fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
 fn succeed(pod: &Value, now: Timestamp) -> Plan {
     let mut status = pod["status"].clone();
     let started = |container: &Value| {
-        let known = list(pod, "/status/containerStatuses").iter().find(|told| told["name"] == container["name"]);
+        let known =
+            list(pod, "/status/containerStatuses").iter().find(|told| told["name"] == container["name"]);
         known.map(|told| told["state"]["running"]["startedAt"].clone()).filter(Value::is_string)
     };
     let of = |container: &Value| {
@@ -283,7 +295,9 @@ fn conditions(status: &mut Value, pod: &Value, (initialized, ready): (bool, bool
         if good { (Value::Null, Value::Null) } else { (Value::from(reason), Value::from(message)) }
     };
     let not_ready = || {
-        if is_over { why(false, "PodFailed", String::new()) } else {
+        if is_over {
+            why(false, "PodFailed", String::new())
+        } else {
             why(ready, "ContainersNotReady", format!("containers with unready status: {unready}"))
         }
     };
@@ -353,7 +367,11 @@ fn with_ready(mut told: Value) -> Value {
 
 fn crashed(container: &Value, restarts: i64, now: Timestamp) -> Value {
     let message = format!("back-off restarting failed container {}", name_of(container));
-    let mut told = told(container, json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}), (false, false, restarts));
+    let mut told = told(
+        container,
+        json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}),
+        (false, false, restarts),
+    );
     told["lastState"] = terminated(1, now);
     told
 }
@@ -363,7 +381,9 @@ fn quality(pod: &Value) -> &'static str {
     let all: Vec<_> = list(pod, "/spec/containers").iter().chain(list(pod, "/spec/initContainers")).collect();
     let of = |container: &Value, kind: &str, resource: &str| container["resources"][kind][resource].clone();
     let is_empty = |container: &&Value| {
-        ["requests", "limits"].iter().all(|kind| ["cpu", "memory"].iter().all(|r| of(container, kind, r).is_null()))
+        ["requests", "limits"]
+            .iter()
+            .all(|kind| ["cpu", "memory"].iter().all(|r| of(container, kind, r).is_null()))
     };
     let is_full = |container: &&Value| {
         ["cpu", "memory"].iter().all(|resource| {
@@ -399,7 +419,9 @@ pub(super) fn needs(pod: &Value) -> Vec<(&'static str, String)> {
     for volume in list(pod, "/spec/volumes") {
         need("configmap", &volume["configMap"], "name");
         need("secret", &volume["secret"], "secretName");
-        for source in list(volume, "/projected/sources").iter().filter(|_| text(volume, "/name") != "kube-api-access") {
+        for source in
+            list(volume, "/projected/sources").iter().filter(|_| text(volume, "/name") != "kube-api-access")
+        {
             need("configmap", &source["configMap"], "name");
             need("secret", &source["secret"], "name");
         }

@@ -45,12 +45,14 @@ pub(super) fn current(owner: &Value, known: &[Value], label: &str, live: &[&str]
             }
             collisions += 1;
         };
-        let mut labels = owner["spec"]["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+        let mut labels =
+            owner["spec"]["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
         labels.insert(label.into(), hashed.clone().into());
         acts.push(Act::Create(revision(owner, &named, labels, data, newest + 1)));
         (named, hashed)
     };
-    let is_live = |it: &&Value| name(it) == named || live.iter().any(|l| *l == name(it) || name(it).ends_with(*l));
+    let is_live =
+        |it: &&Value| name(it) == named || live.iter().any(|l| *l == name(it) || name(it).ends_with(*l));
     let mut old: Vec<_> = known.iter().filter(|it| !is_live(it)).collect();
     old.sort_by_key(|it| count(it, "/revision"));
     let limit = usize::try_from(count_or(owner, "/spec/revisionHistoryLimit", 10)).unwrap_or(usize::MAX);

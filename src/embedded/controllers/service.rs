@@ -28,7 +28,8 @@ pub(super) fn plan(
     if is_leaving(service) || !is_selecting || text(service, "/spec/type") == "ExternalName" {
         return plan;
     }
-    let mut behind: Vec<_> = pods.iter().filter(|pod| has_all(selector, &pod["metadata"]["labels"])).collect();
+    let mut behind: Vec<_> =
+        pods.iter().filter(|pod| has_all(selector, &pod["metadata"]["labels"])).collect();
     behind.retain(|pod| !is_over(pod) && !text(pod, "/status/podIP").is_empty());
     slice(&mut plan, service, &behind, slices, now);
     old_endpoints(&mut plan, service, &behind, endpoints, now);
@@ -123,7 +124,13 @@ fn slice(plan: &mut Plan, service: &Value, pods: &[&Value], known: &[Value], now
     plan.acts.extend(mine.map(|surplus| Act::Delete(surplus.clone(), Deletion::Plain)));
 }
 
-fn old_endpoints(plan: &mut Plan, service: &Value, pods: &[&Value], known: Option<&Value>, now: jiff::Timestamp) {
+fn old_endpoints(
+    plan: &mut Plan,
+    service: &Value,
+    pods: &[&Value],
+    known: Option<&Value>,
+    now: jiff::Timestamp,
+) {
     let tolerant = service["spec"]["publishNotReadyAddresses"] == true;
     let mut ports = ports(service, pods.first().copied());
     for port in &mut ports {
