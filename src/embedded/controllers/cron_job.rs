@@ -1,4 +1,4 @@
-//! CronJobs: a Job each time their schedule says so.
+//! `CronJobs`: a Job each time their schedule says so.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::fields::{
 
 const SOURCE: &str = "cronjob-controller";
 
-/// Decides what a CronJob needs. `jobs` are its own.
+/// Decides what a `CronJob` needs. `jobs` are its own.
 pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     let is_over = |job: &Value| holds(job, "Complete") || holds(job, "Failed");
@@ -101,7 +101,7 @@ fn job_of(cron: &Value, due: Timestamp) -> Value {
     json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
 }
 
-/// When a CronJob is due: minutes, hours, days of the month, months and days of the week, as bits.
+/// When a `CronJob` is due: minutes, hours, days of the month, months and days of the week, as bits.
 #[derive(Debug, PartialEq)]
 struct Schedule {
     fields: [u64; 5],

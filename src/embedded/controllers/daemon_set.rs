@@ -1,16 +1,18 @@
-//! DaemonSets: one pod on each node.
+//! `DaemonSets`: one pod on each node.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, MANAGER, Plan};
-use super::fields::{Round, compact, count, has_all, holds, is_leaving, label, list, name, scaled, text};
+use super::fields::{
+    Round, annotation, compact, count, has_all, holds, is_leaving, label, list, name, scaled, text,
+};
 use super::replica_set::{is_over, pod_of, until_available};
 use super::revision;
 
 const SOURCE: &str = "daemonset-controller";
 
-/// Decides what a DaemonSet needs.
+/// Decides what a `DaemonSet` needs.
 pub(super) fn plan(
     set: &Value,
     pods: &[Value],
@@ -93,7 +95,7 @@ fn on(pod: &Value) -> &str {
     if bound.is_empty() { meant_for(pod).unwrap_or_default() } else { bound }
 }
 
-/// The node that the affinity of a DaemonSet's pod names.
+/// The node that the affinity of a `DaemonSet`'s pod names.
 pub(super) fn meant_for(pod: &Value) -> Option<&str> {
     const TERMS: &str =
         "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
@@ -104,9 +106,11 @@ pub(super) fn meant_for(pod: &Value) -> Option<&str> {
 fn pod_for(set: &Value, node: &Value, hash: &str) -> Value {
     let mut pod = pod_of(set, &set["spec"]["template"]);
     pod["metadata"]["labels"][revision::LABEL] = hash.into();
-    let generation = count(set, "/metadata/annotations/deprecated.daemonset.template.generation");
-    let generation = if generation == 0 { count(set, "/metadata/generation") } else { generation };
-    pod["metadata"]["labels"]["pod-template-generation"] = generation.to_string().into();
+    let generation = match annotation(set, "deprecated.daemonset.template.generation") {
+        "" => count(set, "/metadata/generation").to_string(),
+        known => known.to_owned(),
+    };
+    pod["metadata"]["labels"]["pod-template-generation"] = generation.into();
     let field = json!({"key": "metadata.name", "operator": "In", "values": [name(node)]});
     pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
         json!({"nodeSelectorTerms": [{"matchFields": [field]}]});

@@ -8,7 +8,7 @@ use super::act::{Act, MANAGER, Plan};
 use super::fields::{Round, count_or, holds, is_leaving, list, name, put_condition, scaled, stamp, text};
 use super::replica_set::is_over;
 
-/// Decides what a PodDisruptionBudget says. `expected` is how many pods the owners of its pods want.
+/// Decides what a `PodDisruptionBudget` says. `expected` is how many pods the owners of its pods want.
 pub(super) fn budget(budget: &Value, pods: &[&Value], expected: i64, now: Timestamp) -> Plan {
     let counted = pods.iter().filter(|pod| !is_leaving(pod) && !is_over(pod));
     let healthy =
@@ -42,7 +42,7 @@ pub(super) fn budget(budget: &Value, pods: &[&Value], expected: i64, now: Timest
     plan
 }
 
-/// Decides what a HorizontalPodAutoscaler says: that it is content with what its target has.
+/// Decides what a `HorizontalPodAutoscaler` says: that it is content with what its target has.
 pub(super) fn autoscaler(scaler: &Value, target: Option<&Value>, now: Timestamp) -> Plan {
     let mut conditions = list(scaler, "/status/conditions").to_vec();
     let mut put = |kind: &str, status: &str, reason: &str, message: &str| {

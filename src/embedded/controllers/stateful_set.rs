@@ -1,4 +1,4 @@
-//! StatefulSets: pods with names that stay, one after the other, each with its own volumes.
+//! `StatefulSets`: pods with names that stay, one after the other, each with its own volumes.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,17 +12,17 @@ use super::revision;
 
 const SOURCE: &str = "statefulset-controller";
 
-/// What a StatefulSet consists of.
+/// What a `StatefulSet` consists of.
 pub(super) struct Parts<'a> {
     /// Its pods.
     pub pods: &'a [Value],
-    /// Its ControllerRevisions.
+    /// Its `ControllerRevisions`.
     pub revisions: &'a [Value],
     /// Names of the claims in its namespace.
     pub claims: &'a [String],
 }
 
-/// Decides what a StatefulSet needs.
+/// Decides what a `StatefulSet` needs.
 pub(super) fn plan(set: &Value, parts: &Parts<'_>, now: Timestamp) -> Plan {
     let live: Vec<_> = parts.pods.iter().map(|pod| label(pod, revision::LABEL)).collect();
     let mut live = live;

@@ -1,5 +1,4 @@
 //! Whole-behaviour tests: objects are created, virtual time passes, and what has become of them is looked at.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 mod cluster;
 mod workloads;
@@ -104,7 +103,7 @@ impl Cluster {
     }
 }
 
-fn workload(kind: &str, name: &str, image: &str, more: Value) -> Value {
+fn workload(kind: &str, name: &str, image: &str, more: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name},
         "spec": {

@@ -305,7 +305,7 @@ impl World {
         self.objects.create(&kind, within, told, &options(source)).map(|_| ())
     }
 
-    /// The default StorageClass and all others.
+    /// The default `StorageClass` and all others.
     pub(super) fn claim_plan(&self, claim: &Value) -> super::act::Plan {
         let volumes = self.list("persistentvolumes", "");
         let classes = self.list("storageclasses.storage.k8s.io", "");

@@ -137,7 +137,7 @@ fn has_moved(before: &Value, after: &Value) -> bool {
         || old(after) < old(before)
 }
 
-/// Takes over why ReplicaSets cannot create pods.
+/// Takes over why `ReplicaSets` cannot create pods.
 fn failures(status: &mut Value, sets: &[Set], now: Timestamp) {
     let found = |set: &Set| {
         list(&set.object, "/status/conditions")

@@ -109,7 +109,7 @@ async fn namespaces_end_when_they_are_empty() {
     let cluster = Cluster::start(Settings { aggregated: Some(aggregated), ..Settings::default() });
     cluster.pass(0).await;
     cluster.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}));
-    let mut web = workload("Deployment", "web", "web:1", json!({"replicas": 2}));
+    let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 2}));
     web["metadata"]["namespace"] = "team".into();
     cluster.create(web);
     cluster.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "held", "namespace": "team", "finalizers": ["example.test/hold"]}}));
@@ -169,7 +169,7 @@ async fn the_neighbourhood_of_pods_is_told() {
     );
     cluster.create(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
         "spec": {"minReplicas": 3, "maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}));
-    let mut web = workload("Deployment", "web", "web:1", json!({"replicas": 1}));
+    let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 1}));
     web["spec"]["template"]["spec"]["containers"][0]["ports"] =
         json!([{"name": "http", "containerPort": 8080}]);
     web["spec"]["template"]["spec"]["containers"][0]["envFrom"] =

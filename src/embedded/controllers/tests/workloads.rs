@@ -12,7 +12,12 @@ async fn deployments_roll_out() {
     const KIND: (&str, &str) = ("apps/v1", "Deployment");
     let mut cluster = Cluster::start(Settings::default());
     cluster.pass(0).await;
-    cluster.create(workload("Deployment", "web", "web:1", json!({"replicas": 4, "revisionHistoryLimit": 1})));
+    cluster.create(workload(
+        "Deployment",
+        "web",
+        "web:1",
+        &json!({"replicas": 4, "revisionHistoryLimit": 1}),
+    ));
     cluster.pass(1).await;
     let web = |cluster: &Cluster| {
         let web = cluster.get("deployments.apps", "web");
@@ -72,7 +77,7 @@ async fn failing_images_show() {
         "Deployment",
         "web",
         "web:1",
-        json!({"replicas": 4, "progressDeadlineSeconds": 60}),
+        &json!({"replicas": 4, "progressDeadlineSeconds": 60}),
     ));
     cluster.pass(1).await;
     let broken =
@@ -115,7 +120,7 @@ async fn stateful_sets_go_one_by_one() {
         "StatefulSet",
         "db",
         "db:1",
-        json!({"replicas": 2, "serviceName": "db", "volumeClaimTemplates": [claim]}),
+        &json!({"replicas": 2, "serviceName": "db", "volumeClaimTemplates": [claim]}),
     ));
     let pods = |cluster: &Cluster| {
         told(&cluster.list("pods"), |pod| {
@@ -172,7 +177,7 @@ async fn daemon_sets_have_a_pod_on_each_node() {
     let mut cluster = Cluster::start(Settings::default());
     cluster.pass(0).await;
     cluster.create(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "second"}}));
-    cluster.create(workload("DaemonSet", "log", "log:1", json!({})));
+    cluster.create(workload("DaemonSet", "log", "log:1", &json!({})));
     cluster.pass(0).await;
     let pods = |cluster: &Cluster| {
         let mut pods: Vec<_> = cluster
@@ -209,7 +214,7 @@ async fn daemon_sets_have_a_pod_on_each_node() {
     settled(&mut cluster).await;
 }
 
-fn job(name: &str, image: &str, more: Value) -> Value {
+fn job(name: &str, image: &str, more: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
         "spec": {
@@ -227,12 +232,12 @@ fn job(name: &str, image: &str, more: Value) -> Value {
 async fn jobs_end() {
     let mut cluster = Cluster::start(Settings { pace: Duration::from_secs(1), ..Settings::default() });
     cluster.pass(0).await;
-    cluster.create(job("good", "job:1", json!({"completions": 3, "parallelism": 2})));
-    cluster.create(job("bad", "job:fail", json!({"backoffLimit": 1})));
-    cluster.create(job("indexed", "job:1", json!({"completions": 2, "completionMode": "Indexed"})));
-    cluster.create(job("brief", "job:1", json!({"ttlSecondsAfterFinished": 60})));
-    cluster.create(job("asleep", "job:1", json!({"suspend": true})));
-    cluster.create(job("slow", "job:fail", json!({"activeDeadlineSeconds": 5, "backoffLimit": 9})));
+    cluster.create(job("good", "job:1", &json!({"completions": 3, "parallelism": 2})));
+    cluster.create(job("bad", "job:fail", &json!({"backoffLimit": 1})));
+    cluster.create(job("indexed", "job:1", &json!({"completions": 2, "completionMode": "Indexed"})));
+    cluster.create(job("brief", "job:1", &json!({"ttlSecondsAfterFinished": 60})));
+    cluster.create(job("asleep", "job:1", &json!({"suspend": true})));
+    cluster.create(job("slow", "job:fail", &json!({"activeDeadlineSeconds": 5, "backoffLimit": 9})));
     let jobs = |cluster: &Cluster| {
         told(&cluster.list("jobs.batch"), |it| {
             let of = |field: &str| it["status"][field].as_i64().unwrap_or(0);
@@ -291,7 +296,7 @@ async fn jobs_end() {
 async fn cron_jobs_make_jobs() {
     let mut cluster = Cluster::start(Settings::default());
     cluster.pass(0).await;
-    let template = job("", "job:1", json!({}))["spec"].take();
+    let template = job("", "job:1", &json!({}))["spec"].take();
     for (named, schedule) in [("often", "*/10 * * * *"), ("nightly", "30 2 * * tue"), ("never", "0 0 30 2 *")]
     {
         cluster.create(json!({
@@ -321,8 +326,8 @@ async fn two_runs_are_the_same() {
     let run = async || {
         let cluster = Cluster::start(Settings::default());
         cluster.pass(0).await;
-        cluster.create(workload("Deployment", "web", "web:1", json!({"replicas": 3})));
-        cluster.create(job("once", "job:1", json!({})));
+        cluster.create(workload("Deployment", "web", "web:1", &json!({"replicas": 3})));
+        cluster.create(job("once", "job:1", &json!({})));
         cluster.pass(5).await;
         cluster.patch(
             ("apps/v1", "Deployment"),
