@@ -64,7 +64,7 @@ impl World {
 
     fn token(&self, namespace: &str, name: &str, spec: &Value) -> String {
         let request = json!({"kind": "TokenRequest", "spec": spec});
-        let answer = self.access.request_token(namespace, name, request).unwrap();
+        let answer = self.access.request_token(namespace, name, &request).unwrap();
         answer["status"]["token"].as_str().unwrap().to_owned()
     }
 
@@ -326,7 +326,7 @@ fn tokens_can_be_asked_for_as_kubernetes_allows_it() {
         "metadata": {"namespace": "ns", "name": "p", "uid": "u2"}, "spec": {"serviceAccountName": "joe"},
     });
     world.put("pods", pod.clone());
-    let asked = |body: Value| world.access.request_token("ns", "joe", body);
+    let asked = |body: Value| world.access.request_token("ns", "joe", &body);
     let answer =
         asked(json!({"kind": "TokenRequest", "metadata": {}, "spec": {"audiences": ["a"]}})).unwrap();
     assert_eq!(answer["metadata"]["uid"], "u1");
@@ -373,7 +373,7 @@ fn tokens_outlive_a_restart_with_their_key() {
     let world = World::new();
     world.account("ns", "joe", "u1");
     let start = || Access::with_key(world.access.objects.clone(), pki.token_key()).unwrap();
-    let token = start().request_token("ns", "joe", json!({})).unwrap();
+    let token = start().request_token("ns", "joe", &json!({})).unwrap();
     let token = token["status"]["token"].as_str().unwrap();
     let audiences = [tokens::AUDIENCE.to_owned()];
     assert!(start().user_of(token, &audiences).is_ok());
