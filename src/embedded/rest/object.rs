@@ -107,13 +107,21 @@ impl Call {
 
     /// Reads the object that is sent, of the kind that is expected here.
     fn sent(&self, bytes: &Bytes, expected: (&str, &str)) -> Result<Value, Status> {
-        let mut sent = body::parse(&self.headers, bytes)?;
         let (version, kind) = expected;
+        let mut sent = body::parse(&self.headers, bytes).map_err(|status| match status.code {
+            400 => body::unrecognized(kind, &status.message, bytes),
+            _ => status,
+        })?;
+        if sent.is_null() {
+            sent = json!({});
+        }
         if !sent.is_object() {
-            return Err(Status::bad_request(format!(
-                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
+            let why = format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ \
+                 APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
                 kind_of(&sent)
-            )));
+            );
+            return Err(body::unrecognized(kind, &why, bytes));
         }
         let told = |sent: &Value, field: &str| sent[field].as_str().unwrap_or_default().to_owned();
         let (mut told_version, mut told_kind) = (told(&sent, "apiVersion"), told(&sent, "kind"));
@@ -132,6 +140,15 @@ impl Call {
                 "the object provided is unrecognized (must be of type {kind}): Object '{missing}' is missing in '{text}'"
             )));
         }
+        if told_version.matches('/').count() > 1 {
+            let why = format!("unexpected GroupVersion string: {told_version}");
+            return Err(body::unrecognized(kind, &why, bytes));
+        }
+        if told_version != version && self.kind.custom.is_none() && self.place.subresource.is_empty() {
+            let why = body::unregistered(&told_kind, &told_version);
+            let short = told_version.rsplit('/').next().unwrap_or_default();
+            return Err(Status::bad_request(format!("{told_kind} in version {short:?} cannot be handled as a {kind}: {why}")));
+        }
         if told_version != version {
             return Err(Status::bad_request(format!(
                 "the API version in the data ({told_version}) does not match the expected API version ({version})"
@@ -147,12 +164,13 @@ impl Call {
                 field: "kind".into(),
             };
             let name = meta::text(&sent, "name").to_owned();
-            return Err(Status::invalid(&self.kind.gvk.group, kind, &name, &[cause]));
+            return Err(Status::invalid(&self.kind.gvk.group, &told_kind, &name, &[cause]));
         }
         let short = &self.kind.gvk.version;
+        let group = form::go_group(&self.kind);
         Err(Status::bad_request(format!(
             "{told_kind} in version {short:?} cannot be handled as a {kind}: converting ({version}.{told_kind}) to \
-             ({version}.{kind}): unknown conversion"
+             ({group}.{kind}): unknown conversion"
         )))
     }
 
@@ -227,14 +245,14 @@ impl Call {
             Some(_) => (&[JSON, MERGE, APPLY], false),
         };
         let value = |bytes: &Bytes| {
-            serde_json::from_slice::<Value>(bytes)
-                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+            serde_json::from_slice::<Value>(bytes).map_err(|_| Status::bad_request("invalid JSON patch"))
         };
         let patch = match media {
             JSON => Patch::Json(value(bytes)?),
             MERGE => Patch::Merge(value(bytes)?),
             STRATEGIC if builtin => Patch::Strategic(value(bytes)?),
-            APPLY => Patch::Apply(body::yaml(bytes)?),
+            APPLY => Patch::Apply(applied(bytes)?),
+            _ if builtin => return Err(body::unsupported_patch()),
             _ => return Err(body::unsupported(known)),
         };
         let applies = matches!(patch, Patch::Apply(_));
@@ -270,10 +288,6 @@ impl Call {
             (applied["apiVersion"].as_str().unwrap_or_default(), applied["kind"].as_str().unwrap_or_default());
         if (version, kind) == (&*expected.0, expected.1) {
             return Ok(());
-        }
-        if kind.is_empty() || version.is_empty() {
-            let missing = if kind.is_empty() { "Kind" } else { "apiVersion" };
-            return Err(Status::bad_request(format!("Object '{missing}' is missing in '{applied}'")));
         }
         Err(Status::bad_request(format!(
             "invalid object type: {}, Kind={kind}",
@@ -351,6 +365,20 @@ impl Call {
         self.api.objects.bind(&self.kind, (&place.namespace, &place.name), node, &options)?;
         Ok(Answer::json(201, success(None)).with_header(header::VARY, "Accept"))
     }
+}
+
+/// Reads what is applied.
+fn applied(bytes: &Bytes) -> Result<Value, Status> {
+    let applied = body::yaml(bytes)
+        .map_err(|status| Status::bad_request(format!("error encoding patch: {}", status.message)))?;
+    if applied.is_object() {
+        return Ok(applied);
+    }
+    Err(Status::bad_request(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value \
+         of type map[string]interface {{}}",
+        kind_of(&applied)
+    )))
 }
 
 fn details(kind: &Kind, object: &Value) -> Value {
