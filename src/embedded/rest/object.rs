@@ -328,7 +328,7 @@ impl Call {
     fn token(&self, bytes: &Bytes) -> Result<Answer, Status> {
         let request = self.sent(bytes, ("authentication.k8s.io/v1", "TokenRequest"))?;
         let place = &self.place;
-        let answered = self.api.access.request_token(&place.namespace, &place.name, request)?;
+        let answered = self.api.access.request_token(&place.namespace, &place.name, &request)?;
         Ok(self.shaped(201, answered))
     }
 
