@@ -36,7 +36,6 @@ impl Call {
             "get" => self.get(),
             "list" => self.list(),
             "watch" => self.watch(),
-            "create" if !place.name.is_empty() => Err(self.not_allowed("create")),
             "create" => self.create(sent),
             "update" | "patch" if place.name.is_empty() => Err(Status::bad_request("name must be provided")),
             "update" => self.update(sent),
@@ -51,7 +50,7 @@ impl Call {
         let subresource = &*self.place.subresource;
         let known = self.kind.subresources.iter().find(|known| &*known.name == subresource);
         let Some(known) = known else {
-            return Err(Status::new(404, "NotFound", "the server could not find the requested resource"));
+            return Err(Status::not_found(&self.kind.resource, &self.place.name));
         };
         if !known.verbs.iter().any(|one| &**one == verb) {
             return Err(self.not_allowed(verb));
