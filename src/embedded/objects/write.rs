@@ -248,7 +248,7 @@ impl Objects {
         }
         versions::tidy(kind, &mut object);
         let causes = match subresource {
-            "status" => validate::check_status(kind, &object, live),
+            "status" | "binding" => validate::check_status(kind, &object, live),
             _ => validate::check(kind, &object, Some(live)),
         };
         if !causes.is_empty() {
@@ -396,7 +396,10 @@ fn strict(kind: &Kind, object: &Value, patched: Option<&Value>, unknown: &[Strin
 fn patched<'a>(kind: &Kind, live: &Value, patch: &'a Patch) -> Result<(&'a Value, Value), Status> {
     Ok(match patch {
         Patch::Json(sent) => (sent, patch::json(live, sent)?),
-        Patch::Merge(sent) => (sent, patch::merge(live, sent)),
+        Patch::Merge(sent) => {
+            patch::check_merge(sent)?;
+            (sent, patch::merge(live, sent))
+        }
         Patch::Strategic(sent) | Patch::Apply(sent) => (sent, patch::strategic(&kind.schema, live, sent)?),
     })
 }
