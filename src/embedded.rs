@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod kinds;
 pub mod objects;
 pub mod patch;
+pub mod protobuf;
 pub mod rest;
 pub mod schema;
 pub mod status;

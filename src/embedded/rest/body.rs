@@ -13,6 +13,7 @@ use serde::de;
 use serde_json::Map;
 use serde_json::Value;
 
+use super::super::protobuf;
 use super::super::status::Status;
 use crate::manifest::yaml;
 
@@ -50,6 +51,11 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Sent, Status> {
     match media(headers) {
         "" | "application/json" | "*/*" => json(bytes),
         "application/yaml" => yaml(bytes),
+        "application/vnd.kubernetes.protobuf" => match protobuf::read(bytes) {
+            Ok(value) => Ok(Sent { value, repeated: Vec::new() }),
+            Err(protobuf::Error::Unknown { .. }) => Err(unsupported(&["application/json", "application/yaml"])),
+            Err(error) => Err(Status::bad_request(error.to_string())),
+        },
         _ => Err(unsupported(&["application/json", "application/yaml"])),
     }
 }
