@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub struct Status {
     /// HTTP status code.
     pub code: u16,
-    /// `reason`, such as `NotFound`.
+    /// `reason`, such as `NotFound`; empty, where Kubernetes gives none.
     pub reason: &'static str,
     /// `message`.
     pub message: String,
@@ -59,6 +59,20 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
+    /// 404 of a path that means nothing in a group that is served.
+    #[must_use]
+    pub fn unknown_path() -> Self {
+        let message = "the server could not find the requested resource";
+        Self { details: Some(json!({})), ..Self::new(404, "NotFound", message) }
+    }
+
+    /// 405 of a path that means something, but not with this method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self { details: Some(json!({})), ..Self::new(405, "MethodNotAllowed", message) }
+    }
+
     /// 422 `Invalid`, with its causes. `kind` is `Deployment.apps` in the message, and kind and group of
     /// the details.
     #[must_use]
@@ -101,8 +115,11 @@ impl Status {
     pub fn to_json(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason,
+            "message": self.message,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }

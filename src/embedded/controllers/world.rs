@@ -2,6 +2,7 @@
 //! storage, writes go through the verbs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,15 @@ pub(super) struct World {
     failures: HashMap<String, String>,
     /// Since when pods have been as they are.
     since: HashMap<String, (String, Instant)>,
-    /// How many names and addresses were given away.
+    /// The last address that was given to a pod.
+    address: Option<u32>,
+    /// How many names were made.
     serial: u32,
 }
+
+/// Addresses of pods: 10.244.0.0/14.
+const FIRST: u32 = 0x0af4_0000;
+const RANGE: u32 = 1 << 18;
 
 /// What an object is stored under.
 pub(super) fn key(resource: &str, namespace: &str, name: &str) -> Key {
@@ -58,6 +65,7 @@ impl World {
             elsewhere: BTreeMap::new(),
             failures: HashMap::new(),
             since: HashMap::new(),
+            address: None,
             serial: 0,
         }
     }
@@ -80,7 +88,13 @@ impl World {
     /// Reads all objects of a resource; those of a namespace, unless it is empty.
     pub(super) fn list(&self, resource: &str, namespace: &str) -> Vec<Value> {
         let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
-        self.objects.storage.list(resource, namespace).entries.iter().filter_map(|entry| parse(entry)).collect()
+        self.objects
+            .storage
+            .list(resource, namespace)
+            .entries
+            .iter()
+            .filter_map(|entry| parse(entry))
+            .collect()
     }
 
     /// Reads what a controller has of a resource, sorted by name.
@@ -134,10 +148,14 @@ impl World {
 
     /// A free address for a pod.
     pub(super) fn pod_address(&mut self) -> String {
-        let taken: std::collections::HashSet<String> =
-            self.list("pods", "").iter().map(|pod| text(pod, "/status/podIP").to_owned()).collect();
-        let free = (2..u32::from(u16::MAX)).map(|n| format!("10.244.{}.{}", n >> 8, n & 255));
-        free.into_iter().find(|address| !taken.contains(address)).unwrap_or_default()
+        let last = self.address.unwrap_or_else(|| {
+            let pods = self.list("pods", "");
+            let taken = pods.iter().filter_map(|pod| text(pod, "/status/podIP").parse::<Ipv4Addr>().ok());
+            taken.map(u32::from).filter(|it| (FIRST..FIRST + RANGE).contains(it)).max().unwrap_or(FIRST)
+        });
+        let next = if last + 1 < FIRST + RANGE { last + 1 } else { FIRST + 1 };
+        self.address = Some(next);
+        Ipv4Addr::from(next).to_string()
     }
 
     /// A free address for a load balancer.
@@ -187,7 +205,8 @@ impl World {
         if name(&object).is_empty() && !base.is_empty() {
             // Not by the verbs: names made of time and number are the same in each run of a test.
             let seed = format!("{base}{}{}", self.now().as_nanosecond(), self.next_serial());
-            let end = (0..=base.len().min(58)).rev().find(|at| base.is_char_boundary(*at)).unwrap_or_default();
+            let end =
+                (0..=base.len().min(58)).rev().find(|at| base.is_char_boundary(*at)).unwrap_or_default();
             object["metadata"]["name"] = format!("{}{}", &base[..end], suffix(&seed)).into();
         }
         let owner = controller_of(&object).cloned();
@@ -244,7 +263,8 @@ impl World {
 
     fn delete(&mut self, object: &Value, deletion: Deletion) -> Result<(), Status> {
         let kind = self.kind(object)?;
-        let mut asked = objects::Deletion { uid: Some(uid(object).to_owned()), ..objects::Deletion::default() };
+        let mut asked =
+            objects::Deletion { uid: Some(uid(object).to_owned()), ..objects::Deletion::default() };
         match deletion {
             Deletion::Plain => {}
             Deletion::Now => asked.grace = Some(0),
@@ -285,7 +305,7 @@ impl World {
         self.objects.create(&kind, within, told, &options(source)).map(|_| ())
     }
 
-    /// The default StorageClass and all others.
+    /// The default `StorageClass` and all others.
     pub(super) fn claim_plan(&self, claim: &Value) -> super::act::Plan {
         let volumes = self.list("persistentvolumes", "");
         let classes = self.list("storageclasses.storage.k8s.io", "");

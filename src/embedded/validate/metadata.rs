@@ -72,6 +72,16 @@ fn common(found: &mut Findings, metadata: &Value) {
     owners(found, metadata);
 }
 
+/// Checks finalizers of kinds that are built in.
+pub(super) fn known_finalizers(found: &mut Findings, metadata: &Value) {
+    for (index, finalizer) in items(metadata, "finalizers").filter_map(Value::as_str).enumerate() {
+        if !finalizer.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer) {
+            let told = "name is neither a standard finalizer name nor is it fully qualified";
+            found.invalid(&format!("metadata.finalizers[{index}]"), finalizer, told);
+        }
+    }
+}
+
 /// Checks labels, wherever they are.
 pub(super) fn labels(found: &mut Findings, labels: &Value, field: &str) {
     for (key, value) in map(labels) {

@@ -5,7 +5,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::defaults;
 use super::view::items;
 use super::view::text;
 use crate::embedded::kinds::Kind;
@@ -115,9 +114,13 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
     }
     match kind.gvk.kind.as_str() {
         "Job" => {
+            // Labels that were taken over from the template share its fate.
+            let labels = |object: &Value, from: &str| object.pointer(from).cloned().unwrap_or_default();
+            let template = "/spec/template/metadata/labels";
+            let shared = labels(object, "/metadata/labels") == labels(object, template);
             generate_selector(object);
-            if let Some(fields) = object.as_object_mut() {
-                defaults::labels_from_template(fields);
+            if shared {
+                object["metadata"]["labels"] = labels(object, template);
             }
         }
         "Namespace" => {
