@@ -62,6 +62,19 @@ pub struct Serve {
     pub log_format: LogFormat,
 }
 
+impl Serve {
+    /// The defaults, in an embedded cluster that is gone at the end.
+    #[must_use]
+    pub fn for_demo() -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            serve: Serve,
+        }
+        <Defaults as clap::Parser>::parse_from(["gitopsd", "--embedded", "--log=off"]).serve
+    }
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
