@@ -49,14 +49,11 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
             let files: Vec<_> = files.iter().map(|(path, text)| (path.clone(), text.clone())).collect();
             world.repository.commit(&files);
         }
-        Action::Apply(text) => {
-            let text = world.repository.meant(text);
-            for object in yaml::documents(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}")) {
-                let path = path(world, place, &object);
-                let answer = world.send("PATCH", &format!("{path}?fieldManager=user&force=true"), APPLY, &object);
-                expect(place, answer.await, 0);
-            }
+        Action::Setup(project) => {
+            let documents = SETUP.split("\n---\n").skip(usize::from(!project));
+            apply(world, place, &documents.collect::<Vec<_>>().join("\n---\n")).await;
         }
+        Action::Apply(text) => apply(world, place, text).await,
         Action::Patch(kind, name, text) => {
             let text = world.repository.meant(text);
             let patch = yaml::documents(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}"));
@@ -100,6 +97,16 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
     }
 }
 
+async fn apply(world: &World, place: &str, text: &str) {
+    let text = world.repository.meant(text);
+    for object in yaml::documents(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}")) {
+        let path = format!("{}?fieldManager=user&force=true", path(world, place, &object));
+        expect(place, world.send("PATCH", &path, APPLY, &object).await, 0);
+    }
+}
+
+/// A project in which everything is allowed, and all rights for its account.
+const SETUP: &str = include_str!("setup.yaml");
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";

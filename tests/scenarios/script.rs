@@ -19,6 +19,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// Writes files to the repository and commits: path and text; without text the file is removed.
     Commit(Vec<(String, Option<String>)>),
+    /// Applies a project in which everything is allowed, and gives its account all rights; or only the latter.
+    Setup(bool),
     /// Server-side applies objects as a user would: the YAML text.
     Apply(String),
     /// Merge-patches an object: kind, name, YAML text.
@@ -66,6 +68,8 @@ fn action(head: &str, body: &[&str]) -> Option<Action> {
     let (verb, rest) = words.split_first()?;
     Some(match (*verb, rest) {
         ("commit", []) => Action::Commit(files(body)?),
+        ("setup", []) => Action::Setup(true),
+        ("setup-rights", []) => Action::Setup(false),
         ("apply", []) => Action::Apply(text()),
         ("patch", [kind, name]) => Action::Patch((*kind).into(), (*name).into(), text()),
         ("delete", [kind, name]) => Action::Delete((*kind).into(), (*name).into()),
