@@ -42,6 +42,10 @@ lint:
 crds:
     cargo run --quiet -- crds
 
+# write src/embedded/kinds.json.gz anew: the built-in kinds, as a real kube-apiserver tells of them
+kinds:
+    e2e/kinds
+
 # all that a change must pass
 ci:
     .ci/run

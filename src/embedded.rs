@@ -7,6 +7,7 @@ pub mod apply;
 pub mod controllers;
 pub mod custom;
 pub mod discovery;
+pub mod faults;
 pub mod kinds;
 pub mod objects;
 pub mod patch;

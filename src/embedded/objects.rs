@@ -1,13 +1,26 @@
 //! The verbs on objects, with Kubernetes' meaning, without HTTP. Everything that is written goes through here:
 //! what clients send and what the controllers do.
 
+pub(crate) mod beneath;
+mod definitions;
+mod delete;
+mod fill;
+pub(crate) mod meta;
+mod names;
+mod services;
+pub(crate) mod traits;
+pub(crate) mod versions;
+mod write;
+
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::kinds::{Kind, Kinds};
+use super::kinds::Kind;
+use super::kinds::Kinds;
 use super::status::Status;
-use super::storage::{Entry, Storage};
+use super::storage::Entry;
+use super::storage::Storage;
 
 /// The time.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
@@ -90,10 +103,11 @@ pub struct Done {
 }
 
 impl Objects {
-    /// Reads one object.
+    /// Reads one object, as it is stored.
     pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Arc<Entry>, Status> {
-        let _ = (kind, namespace, name);
-        todo!()
+        self.storage
+            .get(&write::key(kind, namespace, name))
+            .ok_or_else(|| Status::not_found(&kind.resource, name))
     }
 
     /// Creates an object.
@@ -104,8 +118,9 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, object, options);
-        todo!()
+        let mut wanted = Self::decode(kind, object, options.validation, None)?;
+        write::check_same_namespace(namespace, &mut wanted.object)?;
+        self.insert(kind, namespace, wanted, options)
     }
 
     /// Replaces an object or a subresource of it (`subresource` is empty for the object itself).
@@ -116,8 +131,11 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, subresource, object, options);
-        todo!()
+        let target = write::Target { kind, namespace, name, subresource };
+        if subresource == "scale" {
+            return self.replace_scale(target, object, options);
+        }
+        self.replace(target, object, options)
     }
 
     /// Patches an object or a subresource of it.
@@ -128,8 +146,11 @@ impl Objects {
         patch: &Patch,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, subresource, patch, options);
-        todo!()
+        let target = write::Target { kind, namespace, name, subresource };
+        if subresource == "scale" {
+            return self.patch_scale(target, patch, options);
+        }
+        self.patch_target(target, patch, options)
     }
 
     /// Deletes an object: at once, or by marking it if finalizers, a grace period or the propagation
@@ -141,7 +162,18 @@ impl Objects {
         name: &str,
         deletion: &Deletion,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, deletion);
-        todo!()
+        self.delete_one(kind, namespace, name, deletion)
+    }
+}
+
+impl Objects {
+    /// Tells what is wrong with the key of a label.
+    pub(crate) fn wrong_label_key(key: &str) -> Vec<String> {
+        names::check_key(key)
+    }
+
+    /// Tells what is wrong with the value of a label.
+    pub(crate) fn wrong_label_value(value: &str) -> Vec<String> {
+        names::check_value(value)
     }
 }

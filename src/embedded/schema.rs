@@ -1,18 +1,27 @@
 //! What the objects of a kind look like: an OpenAPI schema, compiled so that it is quick to walk.
 
-use std::sync::Arc;
+mod compile;
+#[cfg(test)]
+mod tests;
 
-use serde_json::Value;
+use std::sync::{Arc, LazyLock};
 
-/// A schema: one node of a compiled graph, which may refer to itself. Cheap to clone.
+use serde_json::{Map, Value};
+
+use crate::manifest::Gvk;
+
+/// A schema: one node of a compiled graph, which may refer to itself. Cheap to clone; a graph is compiled
+/// when it is first looked at.
 #[derive(Clone)]
 pub struct Schema {
-    nodes: Arc<Vec<Node>>,
+    graph: Arc<Graph>,
     at: usize,
 }
 
+type Graph = LazyLock<Arc<Vec<Node>>, Box<dyn FnOnce() -> Arc<Vec<Node>> + Send>>;
+
 /// One node of a schema.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Node {
     /// What values look like.
     pub shape: Shape,
@@ -35,7 +44,7 @@ pub struct Node {
 }
 
 /// What values look like.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Shape {
     /// Anything: no type is stated.
     #[default]
@@ -87,17 +96,45 @@ impl Schema {
     /// Takes the node `at` of a compiled graph.
     #[must_use]
     pub fn new(nodes: Arc<Vec<Node>>, at: usize) -> Self {
-        Self { nodes, at }
+        Self { graph: Arc::new(Graph::new(Box::new(move || nodes))), at }
+    }
+
+    /// The schemas of `kinds`, one for each, from the `components.schemas` of an OpenAPI document, which
+    /// `definitions` gives when one of them is first looked at. A kind that the document does not have
+    /// may be anything.
+    pub fn of_document(
+        definitions: impl FnOnce() -> Map<String, Value> + Send + 'static,
+        kinds: Vec<Gvk>,
+    ) -> Vec<Self> {
+        let count = kinds.len();
+        let compile = move || Arc::new(compile::document(&definitions(), &kinds));
+        let graph = Arc::new(Graph::new(Box::new(compile)));
+        (0..count).map(|at| Self { graph: Arc::clone(&graph), at }).collect()
+    }
+
+    /// The schema of a custom resource: the `openAPIV3Schema` of a CustomResourceDefinition, with the
+    /// `apiVersion`, `kind` and `metadata` that every object has.
+    #[must_use]
+    pub fn of_custom(schema: &Value) -> Self {
+        Self::new(Arc::new(compile::custom(schema)), 0)
+    }
+
+    /// Finds another definition of the graph, such as `io.k8s.api.autoscaling.v1.Scale` beside a
+    /// Deployment.
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<Self> {
+        let at = self.graph.iter().position(|node| node.definition.as_deref() == Some(name))?;
+        Some(self.to(at))
     }
 
     /// Returns the node.
     #[must_use]
     pub fn node(&self) -> &Node {
-        &self.nodes[self.at]
+        &self.graph[self.at]
     }
 
     fn to(&self, at: usize) -> Self {
-        Self { nodes: Arc::clone(&self.nodes), at }
+        Self { graph: Arc::clone(&self.graph), at }
     }
 
     /// Returns the schema of a field: a stated one, or that of a map's values.

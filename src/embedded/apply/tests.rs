@@ -1,0 +1,1 @@
+//! Field ownership, held against what a real kube-apiserver recorded.
