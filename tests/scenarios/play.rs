@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::outcome;
 use super::script::{Action, Step};
-use super::world::World;
+use super::world::{self, World};
 
 /// How long, on the scenario's clock, something is waited for.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -29,10 +29,11 @@ pub(crate) struct Played {
 pub(crate) fn play(name: &str, steps: &[Step], kill: Option<usize>) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
-        let mut world = World::start().await;
-        if let Some(kill) = kill {
-            world.kill_after(kill);
-        }
+        let failing = steps.iter().filter_map(|step| match &step.action {
+            Action::Fail(code, verb, resource, count) => Some(world::failing(*code, verb, resource, *count)),
+            _ => None,
+        });
+        let mut world = World::start(failing.chain(kill.map(world::killed_after)).collect()).await;
         let mut shown = String::new();
         for step in steps {
             let place = format!("{name}:{}", step.line);
@@ -86,7 +87,7 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
             tokio::time::sleep(*time).await;
             world.rest().await;
         }
-        Action::Fail(code, verb, resource, count) => world.fail(*code, verb, resource, *count),
+        Action::Fail(..) => {} // holds from the beginning
         Action::Restart => world.restart().await,
         Action::Show => {
             world.rest().await;

@@ -36,7 +36,7 @@ pub(crate) enum Action {
     Gone(String, String),
     /// Moves the clock.
     Advance(Duration),
-    /// Makes the next requests of gitopsd fail: code, verb, resource, how often.
+    /// Makes the first requests of the controller fail: code, verb, group resource, how many.
     Fail(u16, String, String, u32),
     /// The process dies and another one begins.
     Restart,

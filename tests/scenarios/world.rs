@@ -10,26 +10,27 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use gitopsd::api::{crd, openapi};
-use gitopsd::app::clock;
-use gitopsd::app::embedded::{MANIFESTS, apply};
+use gitopsd::api::openapi;
 use gitopsd::cluster::Cluster as Destination;
 use gitopsd::cluster::client::Connection;
 use gitopsd::controller::{self, Settings};
-use gitopsd::embedded::faults::Faults;
+use gitopsd::embedded::faults::{Act, Fault, Faults, Requests, Rule};
 use gitopsd::embedded::{self, Cluster};
 use gitopsd::server::authentication::Authenticator;
 use gitopsd::server::authorization::Authorizer;
 use gitopsd::server::health::Health;
 use gitopsd::server::{Parts, Server, rest, tls};
+use gitopsd::manifest::Scope;
 use gitopsd::source::git::{self, Git};
 use gitopsd::store::Store;
-use http::Request;
+use http::{Request, header};
+use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
 
 use super::repository::Repository;
 
@@ -73,8 +74,11 @@ struct Life {
 }
 
 impl World {
-    /// Makes a cluster with gitopsd installed in it, and starts everything.
-    pub(crate) async fn start() -> Self {
+    /// Makes a cluster with gitopsd installed in it, and starts everything. `rules` hold for what the
+    /// controller sends.
+    pub(crate) async fn start(rules: Vec<Rule>) -> Self {
+        let faults = Faults::default();
+        faults.set(rules);
         BEGAN.set(Some(Instant::now()));
         let dir = tempfile::tempdir().expect("a folder");
         let cluster = Cluster::start(embedded::Settings {
@@ -89,7 +93,7 @@ impl World {
         cluster.serve_group("gitops", "v1", served(&cluster).await);
         tokio::spawn(cluster.clone().run(ending.clone()));
         let repository = Repository::create(dir.path().join("repository"));
-        let mut world = Self { cluster, admin, repository, faults: Faults::default(), dir, life: None, ending };
+        let mut world = Self { cluster, admin, repository, faults, dir, life: None, ending };
         world.restart().await;
         world
     }
@@ -101,6 +105,7 @@ impl World {
             life.stop.cancel();
             life.task.abort();
         }
+        self.faults.restart();
         let dead = Arc::new(AtomicBool::new(false));
         let connection = self.connection(&dead);
         let store = Store::new(connection.client(), "gitops-system", now);
@@ -127,7 +132,7 @@ impl World {
 
     /// How one life of gitopsd reaches the cluster: through the faults, and only as long as it lives.
     fn connection(&self, dead: &Arc<AtomicBool>) -> Connection {
-        let service = self.faults.around(self.cluster.service_as(ACCOUNT));
+        let service = self.faults.layer(self.cluster.service_as(ACCOUNT));
         let dead = Arc::clone(dead);
         Connection::from_service(tower::service_fn(move |request: Request<kube::client::Body>| {
             let (service, dead) = (service.clone(), Arc::clone(&dead));
@@ -145,13 +150,16 @@ impl World {
     }
 
     /// Waits until nothing is left to do but to wait for time to pass.
-    pub(crate) async fn rest(&self) {
+    pub(crate) async fn rest(&mut self) {
         let mut quiet = 0;
         let mut version = self.cluster.version();
         while quiet < QUIET {
             // The runtime moves its clock only when nothing else can run, so this wakes when all is idle.
             tokio::time::sleep(TICK).await;
-            if git_runs() {
+            if self.crashed() {
+                self.restart().await;
+                quiet = 0;
+            } else if git_runs() {
                 std::thread::sleep(GLANCE);
                 quiet = 0;
             } else if self.cluster.version() == version {
@@ -161,6 +169,59 @@ impl World {
                 quiet = 0;
             }
         }
+    }
+}
+
+/// The controller dies when its write number `write` is done, before it learns of it.
+pub(crate) fn killed_after(write: usize) -> Rule {
+    let write = write as u64;
+    Rule { requests: Requests::writes(), at: write..=write, fault: Fault::After(Act::Crash) }
+}
+
+/// The first requests of a kind fail.
+pub(crate) fn failing(code: u16, verb: &str, resource: &str, count: u32) -> Rule {
+    let requests = Requests::of(verb.to_owned().leak(), resource.to_owned().leak());
+    let retry_after = (code == 429).then_some(1);
+    Rule { requests, at: 1..=u64::from(count), fault: Fault::Before(Act::Answer { code, retry_after }) }
+}
+
+impl World {
+    /// How many writes the controller sent.
+    pub(crate) fn writes(&self) -> usize {
+        self.faults.writes().len()
+    }
+
+    fn crashed(&self) -> bool {
+        futures::FutureExt::now_or_never(self.faults.crashed()).is_some()
+    }
+
+    /// Sends a request as an administrator.
+    pub(crate) async fn send(&self, method: &str, uri: &str, kind: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, kind).body(body);
+        let answer = self.cluster.service().oneshot(request.expect("a request")).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
+        let code = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a whole answer").to_bytes();
+        (code, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// The path of an object of a kind that scripts name.
+    pub(crate) fn path(&self, kind: &str, namespace: &str, name: &str) -> Option<String> {
+        if kind == "Project" {
+            return Some(format!("/apis/gitops/v1/projects/{name}"));
+        }
+        if kind == "Application" {
+            return Some(format!("/apis/gitops/v1/namespaces/{namespace}/applications/{name}"));
+        }
+        let kinds = self.cluster.kinds().all();
+        let kind = kinds.iter().find(|known| known.gvk.kind == kind)?;
+        let root = if kind.gvk.group.is_empty() { "/api" } else { "/apis" };
+        let place = match kind.scope {
+            Scope::Namespaced => format!("namespaces/{namespace}/"),
+            Scope::Cluster => String::new(),
+        };
+        Some(format!("{root}/{}/{place}{}/{name}", kind.gvk.api_version(), kind.plural))
     }
 }
 
