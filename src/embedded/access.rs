@@ -84,7 +84,8 @@ impl User {
 /// What the transport knows of who asks.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
-    /// The holder of the client certificate, or whom a caller in this process acts for.
+    /// The holder of the client certificate, or whom a caller in this process acts for. One without name
+    /// showed a certificate that does not count.
     pub user: Option<User>,
 }
 
@@ -229,7 +230,8 @@ impl Access {
             let user = self.user_of(token, &[tokens::AUDIENCE.to_owned()]).map_err(|_| unauthorized())?;
             return Ok(user.sorted_in());
         }
-        Ok(peer.user.clone().unwrap_or_else(User::anonymous).sorted_in())
+        let user = peer.user.clone().unwrap_or_else(User::anonymous);
+        if user.name.is_empty() { Err(unauthorized()) } else { Ok(user.sorted_in()) }
     }
 
     /// Says whether `user` may do this; if not, with the 403.

@@ -51,7 +51,8 @@ pub fn plain(kinds: &Kinds, path: &str) -> Option<Value> {
     match *parts {
         ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
         ["apis"] => {
-            let groups: Vec<Value> = groups(kinds).iter().filter(|group| !group.name.is_empty()).map(api_group).collect();
+            let groups: Vec<Value> =
+                groups(kinds).iter().filter(|group| !group.name.is_empty()).map(api_group).collect();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
         }
         ["apis", name] => {

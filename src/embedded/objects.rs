@@ -103,6 +103,12 @@ pub struct Done {
 }
 
 impl Objects {
+    /// The verbs on what is stored.
+    #[must_use]
+    pub fn new(storage: Storage, kinds: Kinds, clock: Clock) -> Self {
+        Self { storage, kinds, clock }
+    }
+
     /// Reads one object, as it is stored.
     pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Arc<Entry>, Status> {
         self.storage
@@ -175,5 +181,10 @@ impl Objects {
     /// Tells what is wrong with the value of a label.
     pub(crate) fn wrong_label_value(value: &str) -> Vec<String> {
         names::check_value(value)
+    }
+
+    /// Reads an object that is not stored: types, unknown fields, defaults.
+    pub(crate) fn decoded(kind: &Kind, object: Value, validation: Validation) -> Result<Value, Status> {
+        Self::decode(kind, object, validation, None).map(|wanted| wanted.object)
     }
 }

@@ -1,27 +1,170 @@
 //! Whether an object fits its schema, and what is filled in where it is silent.
+//!
+//! The way of an object that is written: `decode` (and `with_duplicates` for the strict error), `default`,
+//! `prepare_for_create` or `prepare_for_update`, `check`. A patched object goes the same way. What is applied
+//! on the server side is merged first: only the result goes through here. Deliberately absent: allocation of
+//! addresses and ports (`needs_cluster_ip` and `needs_node_ports` say where it is due), and admission.
+
+mod builtin;
+mod decode;
+mod defaults;
+mod duplicates;
+mod fields;
+mod findings;
+mod formats;
+mod metadata;
+pub(super) mod names;
+mod prepare;
+mod prune;
+mod quantity;
+mod structural;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::status::{Cause, Status};
+use super::schema::Schema;
+use super::status::Cause;
+use super::status::Status;
+
+pub use self::duplicates::duplicates;
+pub use self::duplicates::with_duplicates;
+pub use self::prepare::allows_create_on_update;
+pub use self::prepare::allows_unconditional_update;
+pub use self::prepare::changes_generation;
+pub use self::prepare::has_generation;
+pub use self::prepare::needs_cluster_ip;
+pub use self::prepare::needs_node_ports;
+pub use self::prepare::prepare_for_create;
+pub use self::prepare::prepare_for_update;
+pub(super) use self::findings::Findings;
 
 /// Removes what the schema does not know and checks types, as kube-apiserver's decoder does. Answers the
 /// paths of unknown fields as it words them (`unknown field "spec.bogus"`), for warnings or for the strict
 /// error.
 pub fn decode(kind: &Kind, object: &mut Value) -> Result<Vec<String>, Status> {
-    let _ = (kind, object);
-    todo!()
+    let refuse = |error: String| Status::bad_request(cannot_be_handled(kind, &error));
+    let Some(schema) = structural_schema(kind) else {
+        return decode::decode(&kind.schema, object).map_err(refuse);
+    };
+    let mut unknown = Vec::new();
+    if let (Some(of_metadata), Some(metadata)) = (kind.schema.field("metadata"), object.get_mut("metadata")) {
+        let told = decode::decode(&of_metadata, metadata).map_err(refuse)?;
+        unknown.extend(told.iter().map(|told| told.replacen('"', "\"metadata.", 1)));
+    }
+    let pruned = prune::prune(schema, object);
+    unknown.extend(pruned.iter().map(|path| format!("unknown field {path:?}")));
+    Ok(unknown)
+}
+
+/// The same for what is not an object of a kind: `DeleteOptions`, a `Scale`. The error is what follows
+/// `cannot be handled as a …: `.
+pub fn decode_as(schema: &Schema, value: &mut Value) -> Result<Vec<String>, String> {
+    decode::decode(schema, value)
+}
+
+/// `Deployment in version "v1" cannot be handled as a Deployment: `, with what is wrong.
+#[must_use]
+pub fn cannot_be_handled(kind: &Kind, error: &str) -> String {
+    let (name, version) = (&kind.gvk.kind, &kind.gvk.version);
+    format!("{name} in version {version:?} cannot be handled as a {name}: {error}")
 }
 
 /// Fills in defaults.
 pub fn default(kind: &Kind, object: &mut Value) {
-    let _ = (kind, object);
-    todo!()
+    match structural_schema(kind) {
+        Some(schema) => prune::fill(schema, object),
+        None => defaults::fill(&kind.schema, object),
+    }
 }
 
 /// Tells what is wrong with an object; `before` is what it replaces.
 #[must_use]
 pub fn check(kind: &Kind, object: &Value, before: Option<&Value>) -> Vec<Cause> {
-    let _ = (kind, object, before);
-    todo!()
+    let mut found = Findings::default();
+    check_metadata(&mut found, kind, object, before);
+    match &kind.custom {
+        Some(version) => check_custom(&mut found, version, object, before),
+        None => builtin::check(&mut found, &kind.gvk.group, &kind.gvk.kind, object, before),
+    }
+    found.0
+}
+
+/// Tells what is wrong with an object of which only the status was written.
+#[must_use]
+pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
+    let mut found = Findings::default();
+    metadata::update(&mut found, &object["metadata"], &before["metadata"]);
+    if let Some(schema) = structural_schema(kind)
+        && let Some(status) = object.get("status")
+    {
+        let schema = &schema["properties"]["status"];
+        found.0.extend(structural::check(schema, status, before.get("status"), "status"));
+        found.0.extend(structural::repeated(schema, status, "status"));
+    }
+    found.0
+}
+
+fn check_metadata(found: &mut Findings, kind: &Kind, object: &Value, before: Option<&Value>) {
+    let naming = match kind.custom {
+        Some(_) => names::dns_subdomain,
+        None => builtin::naming(&kind.gvk.group, &kind.gvk.kind),
+    };
+    let namespaced = kind.scope == crate::manifest::Scope::Namespaced;
+    match before {
+        None => metadata::create(found, &object["metadata"], naming, namespaced),
+        Some(before) => metadata::update(found, &object["metadata"], &before["metadata"]),
+    }
+}
+
+fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: Option<&Value>) {
+    let schema = &version["schema"]["openAPIV3Schema"];
+    found.0.extend(structural::check(schema, object, before, ""));
+    let scale = &version["subresources"]["scale"];
+    for path in ["specReplicasPath", "statusReplicasPath"] {
+        replicas(found, object, scale[path].as_str().unwrap_or_default());
+    }
+    structural::embedded(found, schema, object, "");
+    found.0.extend(structural::repeated(schema, object, ""));
+    if structural::has_rules(schema) && found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
+        let told = "some validation rules were not checked because the object was invalid; correct the existing \
+                    errors to complete validation";
+        found.invalid("<nil>", Value::Null, told);
+    }
+}
+
+/// After these, validation rules are not looked at.
+const BLOCKING: [&str; 4] =
+    ["FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+
+/// Checks the number that the `scale` subresource shows.
+fn replicas(found: &mut Findings, object: &Value, path: &str) {
+    let pointer = path.replace('.', "/");
+    let Some(number) = object.pointer(&pointer).filter(|_| !path.is_empty()) else { return };
+    match number.as_i64() {
+        None => {
+            let kind = match number {
+                Value::String(_) => "string",
+                Value::Number(_) => "float64",
+                Value::Bool(_) => "bool",
+                Value::Array(_) => "[]interface {}",
+                Value::Null | Value::Object(_) => "map[string]interface {}",
+            };
+            let shown = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
+            let told = format!("{path} accessor error: {shown} is of the type {kind}, expected int64");
+            found.invalid(path, 0, &told);
+        }
+        Some(number) if number < 0 => found.invalid(path, number, "should be a non-negative integer"),
+        Some(number) if i32::try_from(number).is_err() => {
+            found.invalid(path, number, "should be less than or equal to 2147483647");
+        }
+        Some(_) => {}
+    }
+}
+
+/// The schema of a custom kind as its definition writes it.
+fn structural_schema(kind: &Kind) -> Option<&Value> {
+    kind.custom.as_ref().map(|version| &version["schema"]["openAPIV3Schema"])
 }

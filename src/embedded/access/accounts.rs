@@ -119,9 +119,8 @@ impl Access {
         let claims = self.tokens.verify(token, audiences, (self.objects.clock)())?;
         let Bound { namespace, node, pod, secret, account } = &claims.bound;
         let found = self.read("serviceaccounts", namespace, &account.name);
-        let found = found.ok_or_else(|| {
-            Rejected::Bad(Status::not_found("serviceaccounts", &account.name).message)
-        })?;
+        let found = found
+            .ok_or_else(|| Rejected::Bad(Status::not_found("serviceaccounts", &account.name).message))?;
         let uid = reference(&found).uid;
         if uid != account.uid {
             let why = format!("service account UID ({uid}) does not match claim ({})", account.uid);
@@ -129,11 +128,15 @@ impl Access {
         }
         // The node of a Pod's token only tells where it runs.
         let alone = node.as_ref().filter(|_| pod.is_none());
-        let holders =
-            [("pods", namespace.as_str(), pod.as_ref()), ("secrets", namespace, secret.as_ref()), ("nodes", "", alone)];
+        let holders = [
+            ("pods", namespace.as_str(), pod.as_ref()),
+            ("secrets", namespace, secret.as_ref()),
+            ("nodes", "", alone),
+        ];
         for (resource, place, holder) in holders {
             let gone = |holder: &Ref| {
-                self.read(resource, place, &holder.name).is_none_or(|found| reference(&found).uid != holder.uid)
+                self.read(resource, place, &holder.name)
+                    .is_none_or(|found| reference(&found).uid != holder.uid)
             };
             if holder.is_some_and(gone) {
                 return Err(Rejected::bad("service account token has been invalidated"));
@@ -141,7 +144,7 @@ impl Access {
         }
         let mut extra = BTreeMap::from([(CREDENTIAL.to_owned(), vec![format!("JTI={}", claims.id)])]);
         for (what, holder) in [("node", node), ("pod", pod)] {
-            for Ref { name, uid } in holder {
+            if let Some(Ref { name, uid }) = holder {
                 extra.insert(format!("authentication.kubernetes.io/{what}-name"), vec![name.clone()]);
                 extra.insert(format!("authentication.kubernetes.io/{what}-uid"), vec![uid.clone()]);
             }

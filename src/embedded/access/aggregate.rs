@@ -109,9 +109,7 @@ mod tests {
     #[test]
     fn rules_are_gathered_by_label_each_once_and_in_the_order_of_names() {
         let rule = |resource: &str| json!({"verbs": ["get"], "apiGroups": [""], "resources": [resource]});
-        let role = |name: &str, label: &str, rules: Value| {
-            json!({"metadata": {"name": name, "labels": {"to": label}}, "rules": rules})
-        };
+        let role = |name: &str, label: &str, rules: Value| json!({"metadata": {"name": name, "labels": {"to": label}}, "rules": rules});
         let gathers = |rules: Value| {
             json!({
                 "metadata": {"name": "m", "labels": {"to": "x"}}, "rules": rules,

@@ -104,7 +104,8 @@ impl Write<'_> {
         );
         if !dangling.is_empty() {
             // kube-apiserver tells of missing roles as of the resource that is written.
-            let lost = dangling.iter().map(|Dangling(role)| Status::not_found(self.resource, &role.name).message);
+            let lost =
+                dangling.iter().map(|Dangling(role)| Status::not_found(self.resource, &role.name).message);
             why += &format!("; resolution errors: [{}]", joined(lost.collect()));
         }
         Err(forbidden(self.resource, self.name, &why))

@@ -133,7 +133,8 @@ impl Access {
 
     /// With rights for all that the headers say.
     fn impersonate_as(&self, user: &User, mode: Option<Mode>, mut wanted: User) -> Result<User, Status> {
-        let verb = mode.map_or_else(|| "impersonate".to_owned(), |mode| format!("impersonate:{}", mode.name()));
+        let verb =
+            mode.map_or_else(|| "impersonate".to_owned(), |mode| format!("impersonate:{}", mode.name()));
         let group = if mode.is_some() { GROUP } else { "" };
         let about = |group: &str, resource: &str, name: &str| Attributes {
             verb: verb.clone(),
@@ -144,7 +145,8 @@ impl Access {
             ..Attributes::default()
         };
         let mut who = about(group, "users", &wanted.name);
-        let account = account_of(&wanted.name).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+        let account =
+            account_of(&wanted.name).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
         let mut own_groups = wanted.groups.clone();
         if let Some((namespace, name)) = account {
             if own_groups.is_empty() {

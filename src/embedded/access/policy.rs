@@ -156,7 +156,11 @@ impl Policy {
                 Err(error) => dangling.push(error.described()),
             }
         }
-        Verdict::Denied(if dangling.is_empty() { String::new() } else { format!("RBAC: {}", joined(dangling)) })
+        Verdict::Denied(if dangling.is_empty() {
+            String::new()
+        } else {
+            format!("RBAC: {}", joined(dangling))
+        })
     }
 
     /// Returns everything that `user` may do in a namespace, and what could not be found out.

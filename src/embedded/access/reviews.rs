@@ -21,9 +21,7 @@ impl Access {
             "TokenReview" => self.review_token(body),
             "SelfSubjectReview" => Ok(self.review_self(body, user)),
             "SelfSubjectRulesReview" => self.review_rules(body, user),
-            "SelfSubjectAccessReview" => {
-                found(own_faults(body)).map(|()| self.review_access(body, user))
-            }
+            "SelfSubjectAccessReview" => found(own_faults(body)).map(|()| self.review_access(body, user)),
             "SubjectAccessReview" | "LocalSubjectAccessReview" => {
                 let faults = if kind.starts_with("Local") { local_faults(body) } else { faults(body) };
                 found(faults).map(|()| self.review_access(body, &subject(&body["spec"])))
@@ -196,7 +194,9 @@ fn union_fault(spec: &Value) -> Option<Cause> {
 fn metadata_fault(body: &Value, allowed: &[&str], why: &str) -> Option<Cause> {
     let fields = body["metadata"].as_object().into_iter().flatten();
     let wrong = fields
-        .filter(|(field, value)| !value.is_null() && *field != "managedFields" && !allowed.contains(&field.as_str()))
+        .filter(|(field, value)| {
+            !value.is_null() && *field != "managedFields" && !allowed.contains(&field.as_str())
+        })
         .count();
     (wrong > 0).then(|| fault("metadata", format!("Invalid value: {}: {why}", body["metadata"])))
 }

@@ -91,7 +91,8 @@ impl Rule {
             }
         }
         for url in &self.urls {
-            let urls = self.verbs.iter().map(|verb| Self { verbs: one(verb), urls: one(url), ..Self::default() });
+            let urls =
+                self.verbs.iter().map(|verb| Self { verbs: one(verb), urls: one(url), ..Self::default() });
             parts.extend(urls);
         }
         parts
@@ -101,9 +102,9 @@ impl Rule {
     fn covers(&self, part: &Self) -> bool {
         let resource = |wanted: &String| {
             has(&self.resources, wanted)
-                || wanted
-                    .split_once('/')
-                    .is_some_and(|(_, sub)| self.resources.iter().any(|own| own.strip_prefix("*/") == Some(sub)))
+                || wanted.split_once('/').is_some_and(|(_, sub)| {
+                    self.resources.iter().any(|own| own.strip_prefix("*/") == Some(sub))
+                })
         };
         has_all(&self.verbs, &part.verbs)
             && has_all(&self.groups, &part.groups)

@@ -1,5 +1,5 @@
 //! OpenAPI v3 documents. What the built-in kinds look like comes from the data file and what custom ones
-//! do from their CustomResourceDefinitions; paths follow from the kinds. Paths are there for clients
+//! do from their `CustomResourceDefinition`s; paths follow from the kinds. Paths are there for clients
 //! that look up what kind is where and which query parameters it takes, so they describe no bodies.
 
 use std::fmt::Write as _;
@@ -14,10 +14,10 @@ use sha2::{Digest as _, Sha512};
 use super::super::kinds::{Kind, PACKED, data, definitions};
 use crate::manifest::{Gvk, Scope};
 
-const META: &str = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.";
 const CONVENTIONS: &str =
     "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 
+/// What a list takes, and what a deletion of a collection does.
 const COLLECTION: [&str; 11] = [
     "allowWatchBookmarks",
     "continue",
@@ -31,6 +31,23 @@ const COLLECTION: [&str; 11] = [
     "timeoutSeconds",
     "watch",
 ];
+/// … but for the kinds that are built in.
+const DELETE_COLLECTION: [&str; 14] = [
+    "continue",
+    "dryRun",
+    "fieldSelector",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "labelSelector",
+    "limit",
+    "orphanDependents",
+    "propagationPolicy",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "shardSelector",
+    "timeoutSeconds",
+];
 const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
 const PATCH: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
 const DELETE: [&str; 5] = [
@@ -43,8 +60,8 @@ const DELETE: [&str; 5] = [
 
 /// Changes when the document of these kinds does: clients keep a document under its hash for good.
 pub(super) fn hash(kinds: &[Arc<Kind>]) -> String {
-    static BUILT_IN: LazyLock<Sha512> = LazyLock::new(|| Sha512::new_with_prefix(PACKED));
-    let mut hash = BUILT_IN.clone();
+    // The data file ends with its own checksum and size.
+    let mut hash = Sha512::new_with_prefix(&PACKED[PACKED.len() - 8..]);
     hash.update(env!("CARGO_PKG_VERSION"));
     for kind in kinds {
         let subresources: Vec<_> = kind.subresources.iter().map(|beneath| &beneath.name).collect();
@@ -92,12 +109,14 @@ fn paths(paths: &mut Map<String, Value>, kind: &Kind) {
     let collection =
         if namespaced { format!("{root}/namespaces/{{namespace}}/{plural}") } else { all.clone() };
     let object = format!("{collection}/{{name}}");
+    let (read, empty): (&[&str], &[&str]) =
+        if kind.custom.is_some() { (&["resourceVersion"], &COLLECTION) } else { (&[], &DELETE_COLLECTION) };
     for verb in &kind.verbs {
         let (path, method, parameters): (_, _, &[&str]) = match &**verb {
             "create" => (&collection, "post", &WRITE),
             "delete" => (&object, "delete", &DELETE),
-            "deletecollection" => (&collection, "delete", &COLLECTION),
-            "get" => (&object, "get", &["resourceVersion"]),
+            "deletecollection" => (&collection, "delete", empty),
+            "get" => (&object, "get", read),
             "list" => (&collection, "get", &COLLECTION),
             "patch" => (&object, "patch", &PATCH),
             "update" => (&object, "put", &WRITE),
@@ -115,7 +134,7 @@ fn paths(paths: &mut Map<String, Value>, kind: &Kind) {
         for verb in &beneath.verbs {
             let (method, parameters): (_, &[&str]) = match &**verb {
                 "create" => ("post", &WRITE),
-                "get" => ("get", &["resourceVersion"]),
+                "get" => ("get", read),
                 "patch" => ("patch", &PATCH),
                 "update" => ("put", &WRITE),
                 _ => continue,
@@ -168,16 +187,17 @@ fn parameter(name: &str) -> Value {
 
 /// `readAppsV1NamespacedDeploymentScale`
 fn id(kind: &Kind, action: &str, namespaced: &str, beneath: &str) -> String {
-    let verb = match action {
-        "get" => "read",
-        "post" => "create",
-        "put" => "replace",
-        "deletecollection" => "deleteCollection",
-        other => other,
+    let (verb, of) = match action {
+        "get" => ("read", ""),
+        "post" => ("create", ""),
+        "put" => ("replace", ""),
+        "deletecollection" => ("delete", "Collection"),
+        other => (other, ""),
     };
     let group = if kind.gvk.group.is_empty() { "core" } else { kind.gvk.group.trim_end_matches(".k8s.io") };
-    let parts = group.split(['.', '-']).chain([kind.gvk.version.as_str()]).map(capital).collect::<String>();
-    format!("{verb}{parts}{namespaced}{}{}", kind.gvk.kind, capital(beneath))
+    let group: String = group.split(['.', '-']).map(capital).collect();
+    let version = capital(&kind.gvk.version);
+    format!("{verb}{group}{version}{of}{namespaced}{}{}", kind.gvk.kind, capital(beneath))
 }
 
 fn capital(word: &str) -> String {
@@ -186,16 +206,26 @@ fn capital(word: &str) -> String {
 }
 
 /// What every document of custom kinds describes besides them.
-static COMMON: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+struct Common {
+    definitions: Map<String, Value>,
+    /// The fields that every object has.
+    api_version: Value,
+    kind: Value,
+}
+
+static COMMON: LazyLock<Common> = LazyLock::new(|| {
     let meta = definitions("apis/authentication.k8s.io/v1");
     let scale = definitions("apis/apps/v1");
+    let object = meta["io.k8s.api.authentication.v1.TokenReview"]["properties"].clone();
     let meta = meta.into_iter().filter(|(name, _)| name.starts_with("io.k8s.apimachinery."));
-    meta.chain(scale.into_iter().filter(|(name, _)| name.starts_with("io.k8s.api.autoscaling.v1."))).collect()
+    let scale = scale.into_iter().filter(|(name, _)| name.starts_with("io.k8s.api.autoscaling.v1."));
+    let definitions = meta.chain(scale).collect();
+    Common { definitions, api_version: object["apiVersion"].clone(), kind: object["kind"].clone() }
 });
 
 /// The definitions of a document of custom kinds.
 fn custom(kinds: &[Arc<Kind>]) -> Map<String, Value> {
-    let mut schemas = COMMON.clone();
+    let mut schemas = COMMON.definitions.clone();
     for kind in kinds {
         let Some(version) = &kind.custom else { continue };
         let Gvk { group, version: name, kind: object } = &kind.gvk;
@@ -208,8 +238,9 @@ fn custom(kinds: &[Arc<Kind>]) -> Map<String, Value> {
             schema = json!({"type": "object"});
         }
         adorn(&mut schema);
-        complete(&mut schema, ["APIVersion", "Kind", "Standard object's"]);
-        schema["x-kubernetes-group-version-kind"] = json!([{"group": group, "kind": object, "version": name}]);
+        complete(&mut schema, "object's", "ObjectMeta");
+        schema["x-kubernetes-group-version-kind"] =
+            json!([{"group": group, "kind": object, "version": name}]);
         schemas.insert(definition, schema);
     }
     schemas
@@ -227,8 +258,7 @@ fn list(kind: &Kind, reference: &str) -> Value {
             "items": {"$ref": reference},
         }},
     });
-    complete(&mut list, ["APIVersion", "Kind", "Standard list"]);
-    list["properties"]["metadata"]["allOf"] = json!([{"$ref": format!("{META}ListMeta")}]);
+    complete(&mut list, "list", "ListMeta");
     list["x-kubernetes-group-version-kind"] =
         json!([{"group": group, "kind": format!("{object}List"), "version": version}]);
     list
@@ -245,30 +275,27 @@ fn adorn(schema: &mut Value) {
     if let Some(values) = schema.get_mut("additionalProperties").filter(|values| values.is_object()) {
         adorn(values);
     }
-    for field in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+    for field in
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+    {
         adorn(field);
     }
     if schema["x-kubernetes-embedded-resource"] == true {
-        complete(schema, ["apiVersion", "kind", "Standard object's"]);
+        complete(schema, "object's", "ObjectMeta");
         schema["required"] = json!(["kind", "apiVersion"]);
     }
 }
 
-/// Adds `apiVersion`, `kind` and `metadata`, with what is said about them.
-fn complete(schema: &mut Value, [api_version, kind, meta]: [&str; 3]) {
+/// Adds `apiVersion`, `kind` and `metadata`.
+fn complete(schema: &mut Value, whose: &str, meta: &str) {
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
-    let told = [
-        ("apiVersion", format!("{api_version} defines the versioned schema of this representation of an object."), "resources"),
-        ("kind", format!("{kind} is a string value representing the type of this object. In CamelCase."), "types-kinds"),
-    ];
-    for (field, description, section) in told {
-        let description = format!("{description} More info: {CONVENTIONS}#{section}");
-        schema["properties"][field] = json!({"description": description, "type": "string"});
-    }
-    schema["properties"]["metadata"] = json!({
-        "description": format!("{meta} metadata. More info: {CONVENTIONS}#metadata"),
-        "allOf": [{"$ref": format!("{META}ObjectMeta")}],
+    let fields = &mut schema["properties"];
+    fields["apiVersion"] = COMMON.api_version.clone();
+    fields["kind"] = COMMON.kind.clone();
+    fields["metadata"] = json!({
+        "description": format!("Standard {whose} metadata. More info: {CONVENTIONS}#metadata"),
+        "allOf": [{"$ref": format!("#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.{meta}")}],
     });
 }

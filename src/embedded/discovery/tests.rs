@@ -1,5 +1,4 @@
 //! Discovery and OpenAPI, against what a real kube-apiserver said.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::io::Read as _;
 
@@ -50,7 +49,8 @@ fn widgets() -> Kind {
 fn aggregated_discovery_is_as_recorded() {
     let kinds = Kinds::builtin();
     let (core, others) = (aggregated(&kinds, true), aggregated(&kinds, false));
-    let all: Vec<_> = [core, others].iter().flat_map(|list| list["items"].as_array().unwrap().clone()).collect();
+    let all: Vec<_> =
+        [core, others].iter().flat_map(|list| list["items"].as_array().unwrap().clone()).collect();
     assert_eq!(Value::from(all), recorded()["groups"]);
 }
 
@@ -159,7 +159,8 @@ fn documents_have_what_kubectl_looks_up() {
         if kind.verbs.iter().any(|verb| &**verb == "patch") {
             let patch = &document["paths"][object]["patch"];
             assert_eq!(patch["x-kubernetes-group-version-kind"], gvk, "{}", kind.gvk);
-            let named = |parameter: &Value| parameter["name"] == "fieldValidation" && parameter["in"] == "query";
+            let named =
+                |parameter: &Value| parameter["name"] == "fieldValidation" && parameter["in"] == "query";
             assert!(patch["parameters"].as_array().unwrap().iter().any(named), "{}", kind.gvk);
         }
         let schemas = document["components"]["schemas"].as_object().unwrap();

@@ -257,19 +257,6 @@ fn copy(object: &mut Value, from: &Value, field: &str) {
     };
 }
 
-/// Takes out of an applied object what an apply to `subresource` does not change.
-pub(super) fn keep_part(kind: &Kind, subresource: &str, applied: &mut Value) {
-    let Some(fields) = applied.as_object_mut() else { return };
-    if subresource == "status" {
-        fields.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
-        if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.retain(|field, _| matches!(field.as_str(), "name" | "namespace"));
-        }
-    } else if kind.has("status") {
-        fields.shift_remove("status");
-    }
-}
-
 /// Whether nothing but `metadata.finalizers` keeps an object that is being deleted.
 pub(super) fn is_finalized(kind: &Kind, object: &Value) -> bool {
     &*kind.resource != "namespaces" || object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)

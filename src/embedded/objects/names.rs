@@ -35,7 +35,7 @@ fn rule(kind: &Kind) -> Rule {
     match &*kind.resource {
         "namespaces" | "statefulsets.apps" => Rule::Label,
         "services" => Rule::Dns1035,
-        "events" | "events.events.k8s.io" => Rule::PathSegment,
+        "events" | "events.events.k8s.io" | "apiservices.apiregistration.k8s.io" => Rule::PathSegment,
         _ if kind.gvk.group == "rbac.authorization.k8s.io" => Rule::PathSegment,
         _ => Rule::Subdomain,
     }

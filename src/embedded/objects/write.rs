@@ -100,7 +100,12 @@ impl Objects {
         meta::begin(&mut object, namespace, now);
         fill::first(kind, &mut object);
         if !owned {
-            let manager = apply::Manager { name: &options.manager, subresource: "", now };
+            let manager = apply::Manager {
+                name: &options.manager,
+                subresource: "",
+                now,
+                ignored: apply::reset(kind, ""),
+            };
             apply::update(&kind.schema, None, &mut object, &manager);
         }
         self.fill_new(kind, &mut object)?;
@@ -236,7 +241,12 @@ impl Objects {
         self.fill_changed(kind, &mut object, live)?;
         if !owned {
             let now = (self.clock)();
-            let manager = apply::Manager { name: &options.manager, subresource, now };
+            let manager = apply::Manager {
+                name: &options.manager,
+                subresource,
+                now,
+                ignored: apply::reset(kind, subresource),
+            };
             apply::update(&kind.schema, Some(live), &mut object, &manager);
         }
         if counts(kind, &object, live) {
@@ -311,18 +321,17 @@ impl Objects {
         check_target(target, &mut applied)?;
         let version = meta::of(&mut applied).remove("resourceVersion");
         let uid = meta::of(&mut applied).remove("uid");
-        fill::keep_part(kind, subresource, &mut applied);
         let creates = subresource.is_empty();
         self.change(target, options, creates, &mut |live| {
             check_applied_uid(target, uid.as_ref(), live)?;
             let now = (self.clock)();
-            let manager = apply::Manager { name: &options.manager, subresource, now };
-            let merged = apply::apply(&kind.schema, live, &applied, &manager, options.force).map_err(|refused| {
-                match refused {
-                    apply::Refused::Conflicts(message, causes) => conflicts(message, &causes),
-                    apply::Refused::Malformed(message) => Status::bad_request(message),
-                }
-            })?;
+            let manager = apply::Manager {
+                name: &options.manager,
+                subresource,
+                now,
+                ignored: apply::reset(kind, subresource),
+            };
+            let merged = apply::apply(&kind.schema, live, &applied, &manager, options.force)?;
             let mut wanted = Self::decode(kind, merged, Validation::Ignore, None)?;
             wanted.owned = true;
             let metadata = meta::of(&mut wanted.object);
@@ -375,14 +384,6 @@ pub(super) fn forbidden(kind: &Kind, name: &str, because: &str) -> Status {
         format!("{resource} {name:?} is forbidden: {because}")
     };
     Status::about(403, "Forbidden", resource, name, message)
-}
-
-fn conflicts(message: String, causes: &[Cause]) -> Status {
-    let causes: Vec<_> = causes
-        .iter()
-        .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
-        .collect();
-    Status { code: 409, reason: "Conflict", message, details: Some(json!({"causes": causes})) }
 }
 
 fn strict(kind: &Kind, object: &Value, patched: Option<&Value>, unknown: &[String]) -> Status {

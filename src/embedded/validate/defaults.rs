@@ -27,10 +27,7 @@ pub(super) fn fill(schema: &Schema, value: &mut Value) {
                 items.iter_mut().for_each(|item| fill(&schema, item));
             }
         }
-        Value::Object(object) if schema.node().definition.as_deref().is_some_and(is_metadata) => {
-            let _ = object;
-        }
-        Value::Object(object) => {
+        Value::Object(object) if !schema.node().definition.as_deref().is_some_and(is_metadata) => {
             let definition = schema.node().definition.as_deref().unwrap_or_default();
             depending_on_absence(definition, object);
             stated(schema, definition, object);
@@ -116,7 +113,7 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
         "io.k8s.api.core.v1.Namespace" => namespace(object),
         "io.k8s.api.core.v1.ReplicationController" => replication_controller(object),
         "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling_behavior(object),
-        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => definition_(object),
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => custom_definition(object),
         "io.k8s.api.core.v1.PodSpec" => {
             let account = ["serviceAccountName", "serviceAccount"].into_iter().find_map(|name| object.get(name));
             if let Some(account) = account.cloned() {
@@ -167,11 +164,10 @@ fn inherit(object: &mut Map<String, Value>, from: &str, to: &str) {
 
 /// `Always` for the tag `latest`, which is also meant where there is none.
 fn pull_policy(image: &str) -> &'static str {
-    let name = image.rsplit('/').next().unwrap_or_default();
-    let latest = match name.rsplit_once(':') {
-        _ if image.contains('@') => false,
+    let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
+    let latest = match name.rsplit('/').next().unwrap_or_default().rsplit_once(':') {
         Some((_, tag)) => tag == "latest",
-        None => !image.is_empty(),
+        None => !digest && !image.is_empty(),
     };
     if latest { "Always" } else { "IfNotPresent" }
 }
@@ -317,7 +313,7 @@ fn scaling_behavior(object: &mut Map<String, Value>) {
     }
 }
 
-fn definition_(object: &mut Map<String, Value>) {
+fn custom_definition(object: &mut Map<String, Value>) {
     if let Some(names) = within(object, "spec").and_then(|spec| within(spec, "names")) {
         let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !kind.is_empty() {

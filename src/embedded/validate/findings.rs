@@ -6,7 +6,7 @@ use crate::embedded::status::Cause;
 
 /// What is wrong with an object, so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(pub(super) Vec<Cause>);
+pub(in crate::embedded) struct Findings(pub(in crate::embedded) Vec<Cause>);
 
 impl Findings {
     fn add(&mut self, reason: &'static str, field: &str, kind: &str, detail: &str) {
@@ -15,30 +15,30 @@ impl Findings {
     }
 
     /// `Required value`, with a detail unless it is empty.
-    pub(super) fn required(&mut self, field: &str, detail: &str) {
+    pub(in crate::embedded) fn required(&mut self, field: &str, detail: &str) {
         self.add("FieldValueRequired", field, "Required value", detail);
     }
 
     /// `Invalid value: "x": detail`.
-    pub(super) fn invalid(&mut self, field: &str, value: impl Into<Value>, detail: &str) {
+    pub(in crate::embedded) fn invalid(&mut self, field: &str, value: impl Into<Value>, detail: &str) {
         let kind = format!("Invalid value: {}", shown(&value.into()));
         self.add("FieldValueInvalid", field, &kind, detail);
     }
 
     /// `Invalid value: detail`, for values that are not shown.
-    pub(super) fn invalid_hidden(&mut self, field: &str, detail: &str) {
+    pub(in crate::embedded) fn invalid_hidden(&mut self, field: &str, detail: &str) {
         self.add("FieldValueInvalid", field, "Invalid value", detail);
     }
 
     /// One `invalid` for each message.
-    pub(super) fn invalid_each(&mut self, field: &str, value: &str, details: &[String]) {
+    pub(in crate::embedded) fn invalid_each(&mut self, field: &str, value: &str, details: &[String]) {
         for detail in details {
             self.invalid(field, value, detail);
         }
     }
 
     /// `Unsupported value: "x": supported values: "a", "b"`.
-    pub(super) fn unsupported(&mut self, field: &str, value: impl Into<Value>, supported: &[&str]) {
+    pub(in crate::embedded) fn unsupported(&mut self, field: &str, value: impl Into<Value>, supported: &[&str]) {
         let kind = format!("Unsupported value: {}", shown(&value.into()));
         let supported: Vec<_> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = format!("supported values: {}", supported.join(", "));
@@ -47,50 +47,50 @@ impl Findings {
     }
 
     /// `Duplicate value: "x"`.
-    pub(super) fn duplicate(&mut self, field: &str, value: impl Into<Value>) {
+    pub(in crate::embedded) fn duplicate(&mut self, field: &str, value: impl Into<Value>) {
         let kind = format!("Duplicate value: {}", shown(&value.into()));
         self.add("FieldValueDuplicate", field, &kind, "");
     }
 
     /// `Not found: "x"`.
-    pub(super) fn not_found(&mut self, field: &str, value: impl Into<Value>) {
+    pub(in crate::embedded) fn not_found(&mut self, field: &str, value: impl Into<Value>) {
         let kind = format!("Not found: {}", shown(&value.into()));
         self.add("FieldValueNotFound", field, &kind, "");
     }
 
     /// `Forbidden: detail`.
-    pub(super) fn forbidden(&mut self, field: &str, detail: &str) {
+    pub(in crate::embedded) fn forbidden(&mut self, field: &str, detail: &str) {
         self.add("FieldValueForbidden", field, "Forbidden", detail);
     }
 
     /// `Too long: may not be more than 63 bytes`.
-    pub(super) fn too_long(&mut self, field: &str, most: usize) {
+    pub(in crate::embedded) fn too_long(&mut self, field: &str, most: usize) {
         let detail = format!("may not be more than {most} bytes");
         self.add("FieldValueTooLong", field, "Too long", &detail);
     }
 
     /// `Too many: 3: must have at most 2 items`.
-    pub(super) fn too_many(&mut self, field: &str, actual: usize, most: usize) {
+    pub(in crate::embedded) fn too_many(&mut self, field: &str, actual: usize, most: usize) {
         let detail = format!("must have at most {most} {}", if most == 1 { "item" } else { "items" });
         self.add("FieldValueTooMany", field, &format!("Too many: {actual}"), &detail);
     }
 
     /// `Invalid value: 0: must be greater than or equal to 0` for numbers below zero.
-    pub(super) fn not_negative(&mut self, field: &str, value: Option<i64>) {
+    pub(in crate::embedded) fn not_negative(&mut self, field: &str, value: Option<i64>) {
         if let Some(value) = value.filter(|value| *value < 0) {
             self.invalid(field, value, "must be greater than or equal to 0");
         }
     }
 
     /// `field is immutable`, if it changed.
-    pub(super) fn immutable(&mut self, field: &str, before: Option<&Value>, after: Option<&Value>) {
+    pub(in crate::embedded) fn immutable(&mut self, field: &str, before: Option<&Value>, after: Option<&Value>) {
         if before.unwrap_or(&Value::Null) != after.unwrap_or(&Value::Null) {
             self.invalid(field, after.cloned().unwrap_or_default(), "field is immutable");
         }
     }
 
     /// `Required value` for absent or empty values, `Unsupported value` for those that are not among `supported`.
-    pub(super) fn one_of(&mut self, field: &str, value: Option<&str>, supported: &[&str]) {
+    pub(in crate::embedded) fn one_of(&mut self, field: &str, value: Option<&str>, supported: &[&str]) {
         match value {
             None | Some("") => self.required(field, ""),
             Some(value) => self.known(field, Some(value), supported),
@@ -98,7 +98,7 @@ impl Findings {
     }
 
     /// `Unsupported value` for values that are not among `supported`.
-    pub(super) fn known(&mut self, field: &str, value: Option<&str>, supported: &[&str]) {
+    pub(in crate::embedded) fn known(&mut self, field: &str, value: Option<&str>, supported: &[&str]) {
         if let Some(value) = value.filter(|value| !supported.contains(value)) {
             self.unsupported(field, value, supported);
         }
@@ -106,7 +106,7 @@ impl Findings {
 }
 
 /// A value as messages show it: JSON with the keys of objects in the order of Go's maps.
-pub(super) fn shown(value: &Value) -> String {
+pub(in crate::embedded) fn shown(value: &Value) -> String {
     sorted(value).to_string()
 }
 

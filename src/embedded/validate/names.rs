@@ -102,7 +102,7 @@ fn no_more_than(most: usize) -> String {
 }
 
 /// A label of a DNS name: `web-1`.
-pub(super) fn dns_label(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn dns_label(value: &str) -> Vec<String> {
     if DNS_SUBDOMAIN.fits(value) && !DNS_LABEL.fits(value) {
         let long = (value.len() > 63).then(|| no_more_than(63));
         return long.into_iter().chain(["must not contain dots".to_owned()]).collect();
@@ -111,27 +111,27 @@ pub(super) fn dns_label(value: &str) -> Vec<String> {
 }
 
 /// A DNS name: `web-1.example.org`.
-pub(super) fn dns_subdomain(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn dns_subdomain(value: &str) -> Vec<String> {
     DNS_SUBDOMAIN.check(value, 253)
 }
 
 /// A label that begins with a letter.
-pub(super) fn dns_1035_label(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn dns_1035_label(value: &str) -> Vec<String> {
     DNS_1035.check(value, 63)
 }
 
 /// A DNS name below a wildcard: `*.example.org`.
-pub(super) fn wildcard_subdomain(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn wildcard_subdomain(value: &str) -> Vec<String> {
     WILDCARD.check(value, 253)
 }
 
 /// The value of a label.
-pub(super) fn label_value(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn label_value(value: &str) -> Vec<String> {
     LABEL_VALUE.check(value, 63)
 }
 
 /// The key of a label or annotation: `app`, `example.org/app`.
-pub(super) fn label_key(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn label_key(value: &str) -> Vec<String> {
     let (prefix, name) = match value.split('/').collect::<Vec<_>>()[..] {
         [name] => (None, name),
         [prefix, name] => (Some(prefix), name),
@@ -153,7 +153,7 @@ pub(super) fn label_key(value: &str) -> Vec<String> {
 }
 
 /// A key of a `ConfigMap` or `Secret`.
-pub(super) fn config_key(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn config_key(value: &str) -> Vec<String> {
     let mut wrong = CONFIG_KEY.check(value, 253);
     match value {
         "." => wrong.push("must not be '.'".to_owned()),
@@ -165,12 +165,12 @@ pub(super) fn config_key(value: &str) -> Vec<String> {
 }
 
 /// A percentage: `25%`.
-pub(super) fn percent(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn percent(value: &str) -> Vec<String> {
     PERCENT.check(value, usize::MAX)
 }
 
 /// What may stand between two slashes of a path.
-pub(super) fn path_segment(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn path_segment(value: &str) -> Vec<String> {
     if value == "." || value == ".." {
         return vec![format!("may not be '{value}'")];
     }
@@ -179,7 +179,7 @@ pub(super) fn path_segment(value: &str) -> Vec<String> {
 }
 
 /// The name of a port.
-pub(super) fn port_name(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn port_name(value: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let charset = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if value.len() > 15 {
@@ -201,13 +201,13 @@ pub(super) fn port_name(value: &str) -> Vec<String> {
 }
 
 /// The number of a port.
-pub(super) fn port_number(value: i64) -> Vec<String> {
+pub(in crate::embedded) fn port_number(value: i64) -> Vec<String> {
     let fits = (1..=65535).contains(&value);
     if fits { Vec::new() } else { vec!["must be between 1 and 65535, inclusive".to_owned()] }
 }
 
 /// The name of an environment variable.
-pub(super) fn variable(value: &str) -> Vec<String> {
+pub(in crate::embedded) fn variable(value: &str) -> Vec<String> {
     if value.chars().all(|c| (' '..='~').contains(&c) && c != '=') {
         return Vec::new();
     }
@@ -216,7 +216,7 @@ pub(super) fn variable(value: &str) -> Vec<String> {
 }
 
 /// Checks what `generateName` makes of a name: a dash at its end is fine.
-pub(super) fn as_prefix(value: &str) -> String {
+pub(in crate::embedded) fn as_prefix(value: &str) -> String {
     match value.strip_suffix('-') {
         Some(rest) if !rest.is_empty() => {
             let mut rest = rest.to_owned();

@@ -11,18 +11,27 @@ use super::{Disk, File, Memory, State};
 use crate::embedded::storage::memory::MOST_AHEAD;
 use crate::embedded::storage::{Error, Key, Storage, Write};
 
-/// Bytes as they are read, and as they would be after a power cut.
+/// A disk in memory.
 #[derive(Debug, Clone, Default)]
-struct Platter(Arc<Mutex<(Vec<u8>, Vec<u8>, bool)>>);
+struct Platter(Arc<Mutex<Bytes>>);
+
+#[derive(Debug, Default)]
+struct Bytes {
+    /// As they are read.
+    now: Vec<u8>,
+    /// As they would be after a power cut.
+    kept: Vec<u8>,
+    failing: bool,
+}
 
 impl Platter {
     fn after_power_cut(&self) -> Self {
-        let kept = self.0.lock().unwrap().1.clone();
-        Self(Arc::new(Mutex::new((kept.clone(), kept, false))))
+        let kept = self.0.lock().unwrap().kept.clone();
+        Self(Arc::new(Mutex::new(Bytes { now: kept.clone(), kept, failing: false })))
     }
 
     fn fail(&self) {
-        self.0.lock().unwrap().2 = true;
+        self.0.lock().unwrap().failing = true;
     }
 
     fn open(&self) -> (File, State) {
@@ -46,23 +55,23 @@ impl Platter {
 
 impl StorageBackend for Platter {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().0.len() as u64)
+        Ok(self.0.lock().unwrap().now.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
-        out.copy_from_slice(&self.0.lock().unwrap().0[offset..offset + out.len()]);
+        out.copy_from_slice(&self.0.lock().unwrap().now[offset..offset + out.len()]);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.lock().unwrap().0.resize(usize::try_from(len).unwrap(), 0);
+        self.0.lock().unwrap().now.resize(usize::try_from(len).unwrap(), 0);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut held = self.0.lock().unwrap();
-        let (now, kept, failing) = &mut *held;
+        let Bytes { now, kept, failing } = &mut *held;
         if *failing {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"));
         }
@@ -72,7 +81,7 @@ impl StorageBackend for Platter {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
-        self.0.lock().unwrap().0[offset..offset + data.len()].copy_from_slice(data);
+        self.0.lock().unwrap().now[offset..offset + data.len()].copy_from_slice(data);
         Ok(())
     }
 }
