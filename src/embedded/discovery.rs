@@ -49,7 +49,10 @@ pub fn aggregated(kinds: &Kinds, core: bool) -> Value {
 pub fn plain(kinds: &Kinds, path: &str) -> Option<Value> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match *parts {
-        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
+        ["api"] => {
+            let address = json!({"clientCIDR": "0.0.0.0/0", "serverAddress": "localhost"});
+            Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]}))
+        }
         ["apis"] => {
             let groups: Vec<Value> =
                 groups(kinds).iter().filter(|group| !group.name.is_empty()).map(api_group).collect();

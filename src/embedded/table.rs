@@ -58,6 +58,20 @@ pub fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
     std::iter::once(row.at("metadata.name").clone()).chain(others).collect()
 }
 
+/// The `conditions` of an object's row, of which a client may make the row less visible: of a Pod that is
+/// done.
+#[must_use]
+pub fn conditions(kind: &Kind, object: &Value) -> Option<Value> {
+    let pod = kind.custom.is_none() && kind.gvk.kind == "Pod";
+    let phase = at(object, "status.phase").as_str().filter(|_| pod)?;
+    let message = match phase {
+        "Succeeded" => "The pod has completed successfully.",
+        "Failed" => "The pod failed.",
+        _ => return None,
+    };
+    Some(json!([{"type": "Completed", "status": "True", "reason": phase, "message": message}]))
+}
+
 /// What `name` and `creationTimestamp` are described as, taken from a built-in kind.
 static TOLD: LazyLock<[Value; 2]> = LazyLock::new(|| {
     let text = data().tables["configmaps"];

@@ -20,6 +20,8 @@ fn built_in_kinds_are_printed_as_recorded() {
         let now: Timestamp = recorded["now"].as_str().unwrap().parse().unwrap();
         let cells = cells(&kind, &recorded["object"], now);
         assert_eq!(Value::from(cells), recorded["cells"], "{gvk} {}", recorded["object"]["metadata"]["name"]);
+        let conditions = conditions(&kind, &recorded["object"]);
+        assert_eq!(conditions.unwrap_or_default(), recorded["conditions"], "{gvk}");
     }
 }
 
