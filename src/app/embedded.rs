@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::clock;
 use crate::api::{crd, names};
 use crate::cluster::client::Connection;
-use crate::embedded::{self, Cluster};
+use crate::embedded::{self, Cluster, controllers};
 use crate::manifest::yaml;
 
 /// What `kubectl apply -f manifests/` installs, without the Deployment: gitopsd runs already.
@@ -96,25 +96,29 @@ pub async fn start(settings: Settings) -> Result<Embedded, Error> {
     let cluster = Cluster::start(embedded::Settings {
         data_dir: settings.data_dir,
         clock: std::sync::Arc::new(clock::now),
-        pace: settings.pace,
+        controllers: controllers::Settings { pace: settings.pace, ..controllers::Settings::default() },
     })?;
+    let server = format!("https://{address}");
     let kubeconfig = dir.join("kubeconfig");
-    let text = cluster.kubeconfig(address);
+    let text = cluster.kubeconfig(&server);
     write_private(&kubeconfig, &text).map_err(|source| Error::Directory { dir: dir.clone(), source })?;
-    install(&cluster, settings.gitopsd_port).await?;
+    let admin = Connection::from_service(cluster.service()).client();
+    install(&admin, settings.gitopsd_port).await?;
     let ending = CancellationToken::new();
-    tokio::spawn(cluster.clone().run(ending.clone()));
-    tokio::spawn(cluster.clone().serve(listener, ending.clone()));
-    let account = cluster.service_as(&format!(
-        "system:serviceaccount:{}:{}",
-        names::SYSTEM_NAMESPACE,
-        names::SERVICE_ACCOUNT
-    ));
+    let (running, serving, stop) = (cluster.clone(), cluster.clone(), ending.clone());
+    tokio::spawn(async move { running.run(stop).await });
+    let stop = ending.clone();
+    tokio::spawn(async move {
+        if let Err(error) = serving.serve(listener, stop).await {
+            tracing::error!(%error, "the embedded cluster is not served");
+        }
+    });
+    let account = cluster.service_as(names::SYSTEM_NAMESPACE, names::SERVICE_ACCOUNT);
     Ok(Embedded {
         connection: Connection::from_service(account),
-        admin: Connection::from_service(cluster.service()).client(),
+        admin,
         kubeconfig,
-        server: format!("https://{address}"),
+        server,
         cache: dir.join("cache"),
         _running: ending.drop_guard(),
         _scratch: scratch,
@@ -143,9 +147,8 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Applies what an installation consists of. The Service leads to this process.
-async fn install(cluster: &Cluster, port: u16) -> Result<(), Error> {
-    let client = Connection::from_service(cluster.service()).client();
+/// Applies what an installation consists of. The Service leads to `port` of this host.
+pub async fn install(client: &kube::Client, port: u16) -> Result<(), Error> {
     let mut objects = crd::definitions();
     for (file, text) in MANIFESTS {
         let failed = |error: yaml::Error| Error::Install { what: file.into(), why: error.to_string() };
@@ -156,7 +159,7 @@ async fn install(cluster: &Cluster, port: u16) -> Result<(), Error> {
         if object["kind"] == "APIService" {
             object["spec"]["service"]["port"] = port.into();
         }
-        apply(&client, &object).await?;
+        apply(client, &object).await?;
     }
     Ok(())
 }

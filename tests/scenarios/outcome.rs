@@ -18,7 +18,7 @@ pub(crate) fn state(world: &World) -> String {
     for application in objects(world, "storage.gitops", "storedapplications") {
         self::application(&application, &mut text);
     }
-    for kind in world.cluster.kinds().all() {
+    for kind in world.cluster.objects().kinds.all() {
         if &*kind.stored_version != kind.gvk.version || kind.gvk.group == "storage.gitops" {
             continue;
         }
@@ -112,7 +112,7 @@ fn managed(kind: &Kind, object: Value, text: &mut String) {
 /// All objects of a resource, in the order of namespace and name.
 pub(crate) fn objects(world: &World, group: &str, plural: &str) -> Vec<Value> {
     let resource = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
-    let entries = world.cluster.storage().list(&resource, None).entries;
+    let entries = world.cluster.objects().storage.list(&resource, None).entries;
     entries.iter().map(|entry| serde_json::from_slice(&entry.json).expect("stored objects are JSON")).collect()
 }
 

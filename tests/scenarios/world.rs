@@ -15,6 +15,7 @@ use gitopsd::cluster::Cluster as Destination;
 use gitopsd::cluster::client::Connection;
 use gitopsd::controller::{self, Settings};
 use gitopsd::embedded::faults::{Act, Fault, Faults, Requests, Rule};
+use gitopsd::embedded::aggregation::Upstream;
 use gitopsd::embedded::{self, Cluster};
 use gitopsd::server::authentication::Authenticator;
 use gitopsd::server::authorization::Authorizer;
@@ -26,10 +27,13 @@ use gitopsd::store::Store;
 use http::{Request, header};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _};
 
 use super::repository::Repository;
@@ -41,8 +45,6 @@ const QUIET: u32 = 200;
 const TICK: Duration = Duration::from_millis(1);
 /// How long `git` is waited for before it is looked at again, in real time.
 const GLANCE: Duration = Duration::from_micros(200);
-/// gitopsd's account.
-const ACCOUNT: &str = "system:serviceaccount:gitops-system:gitopsd";
 
 thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -84,14 +86,16 @@ impl World {
         let cluster = Cluster::start(embedded::Settings {
             data_dir: None,
             clock: Arc::new(now),
-            pace: Duration::ZERO,
+            controllers: embedded::controllers::Settings::default(),
         });
         let cluster = cluster.expect("the cluster starts");
         let admin = Connection::from_service(cluster.service()).client();
         let ending = CancellationToken::new();
         gitopsd::app::embedded::install(&admin, 443).await.expect("gitopsd is installed");
-        cluster.serve_group("gitops", "v1", served(&cluster).await);
-        tokio::spawn(cluster.clone().run(ending.clone()));
+        let server = Upstream::InProcess(BoxCloneSyncService::new(served(&cluster)));
+        cluster.upstream("gitops", "v1", server);
+        let (running, stop) = (cluster.clone(), ending.clone());
+        tokio::spawn(async move { running.run(stop).await });
         let repository = Repository::create(dir.path().join("repository"));
         let mut world = Self { cluster, admin, repository, faults, dir, life: None, ending };
         world.restart().await;
@@ -132,7 +136,7 @@ impl World {
 
     /// How one life of gitopsd reaches the cluster: through the faults, and only as long as it lives.
     fn connection(&self, dead: &Arc<AtomicBool>) -> Connection {
-        let service = self.faults.layer(self.cluster.service_as(ACCOUNT));
+        let service = self.faults.layer(self.cluster.service_as("gitops-system", "gitopsd"));
         let dead = Arc::clone(dead);
         Connection::from_service(tower::service_fn(move |request: Request<kube::client::Body>| {
             let (service, dead) = (service.clone(), Arc::clone(&dead));
@@ -152,7 +156,7 @@ impl World {
     /// Waits until nothing is left to do but to wait for time to pass.
     pub(crate) async fn rest(&mut self) {
         let mut quiet = 0;
-        let mut version = self.cluster.version();
+        let mut version = self.cluster.objects().storage.version();
         while quiet < QUIET {
             // The runtime moves its clock only when nothing else can run, so this wakes when all is idle.
             tokio::time::sleep(TICK).await;
@@ -162,10 +166,10 @@ impl World {
             } else if git_runs() {
                 std::thread::sleep(GLANCE);
                 quiet = 0;
-            } else if self.cluster.version() == version {
+            } else if self.cluster.objects().storage.version() == version {
                 quiet += 1;
             } else {
-                version = self.cluster.version();
+                version = self.cluster.objects().storage.version();
                 quiet = 0;
             }
         }
@@ -214,7 +218,7 @@ impl World {
         if kind == "Application" {
             return Some(format!("/apis/gitops/v1/namespaces/{namespace}/applications/{name}"));
         }
-        let kinds = self.cluster.kinds().all();
+        let kinds = self.cluster.objects().kinds.all();
         let kind = kinds.iter().find(|known| known.gvk.kind == kind)?;
         let root = if kind.gvk.group.is_empty() { "/api" } else { "/apis" };
         let place = match kind.scope {
@@ -232,8 +236,8 @@ impl Drop for World {
 }
 
 /// The server of gitops/v1, without a socket, believing the cluster's front proxy.
-async fn served(cluster: &Cluster) -> Router {
-    let client = Connection::from_service(cluster.service_as(ACCOUNT)).client();
+fn served(cluster: &Cluster) -> Router {
+    let client = Connection::from_service(cluster.service_as("gitops-system", "gitopsd")).client();
     let health = Health::default();
     let authenticator = Authenticator::new(client.clone(), now);
     let authorizer = Authorizer::new(client.clone());
@@ -248,7 +252,8 @@ async fn served(cluster: &Cluster) -> Router {
         resources: rest::router(rest::Rest::new(store, authorizer)),
         clock: now,
     });
-    let peer = tls::Peer::new(&[cluster.front_proxy()]);
+    let certificate = cluster.pki().front_proxy().certificate.as_bytes();
+    let peer = tls::Peer::new(&[CertificateDer::from_pem_slice(certificate).expect("a certificate")]);
     server.router().layer(axum::middleware::map_request(move |mut request: Request<Body>| {
         let peer = peer.clone();
         async move {
