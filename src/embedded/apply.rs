@@ -9,11 +9,12 @@ mod fields;
 mod managers;
 mod merge;
 mod reset;
+mod scale;
 mod set;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod typing;
-mod value;
+pub(super) mod value;
 mod zero;
 
 use jiff::Timestamp;
@@ -91,7 +92,7 @@ impl From<Refused> for Status {
 
 impl Refused {
     fn internal(message: String) -> Self {
-        Self::Malformed(Status::new(500, "InternalError", message))
+        Self::Malformed(Status::new(500, "", message))
     }
 
     fn by(owners: Vec<Entry>) -> Self {
@@ -135,15 +136,14 @@ pub fn apply(
     let types = Type::of(schema);
     let mut live = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let managers = take_managers(&mut live);
-    let mut managers = Managers::decode(managers.as_ref())
+    let managers = Managers::decode(managers.as_ref())
         .map_err(|why| Refused::internal(format!("failed to decode managed fields: {why}")))?;
-    if managers.is_empty() {
-        let before = Manager { name: BEFORE, subresource: manager.subresource, ..*manager };
-        managers = record(&types, &zero::object(schema), &live, managers, &before);
-    }
     if applied["metadata"]["managedFields"].is_array() {
         let message = "metadata.managedFields must be nil";
         return Err(Refused::Malformed(Status::bad_request(message)));
+    }
+    if manager.subresource == scale::NAME {
+        return scale::apply(&types, &live, applied, managers, manager, force);
     }
     check(&types, applied, Twice::Refused).map_err(|why| {
         Refused::internal(format!("failed to create typed patch object ({}): {why}", told(applied)))
@@ -151,29 +151,47 @@ pub fn apply(
     check(&types, &live, Twice::Allowed).map_err(|why| {
         Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
     })?;
-
-    let mut outcome = apply_to(&types, &live, applied, managers.clone(), manager, force);
-    if let Err(owners) = &outcome
-        && manager.name == "kubectl"
-        && let Some(allowed) = last_applied(&types, &live, text(applied, "apiVersion"))
-    {
-        let left: Vec<_> = owners
-            .iter()
-            .map(|owner| Entry { set: owner.set.difference(&allowed), ..owner.clone() })
-            .filter(|owner| !owner.set.is_empty())
-            .collect();
-        outcome = if left.is_empty() {
-            apply_to(&types, &live, applied, managers, manager, true)
-        } else {
-            Err(left)
-        };
-    }
-    let (mut merged, managers) = outcome.map_err(Refused::by)?;
+    let version = text(applied, "apiVersion");
+    let managers = if managers.is_empty() {
+        let before = Manager { name: BEFORE, ..manager.clone() };
+        record(&types, &zero::object(schema, &live), &live, managers, &before, version)
+    } else {
+        managers
+    };
+    let (mut merged, managers) = take_over(&types, &live, applied, managers, manager, version, force)?;
     if manager.name == "kubectl" {
         note_last_applied(&mut merged, applied);
     }
     put_managers(&mut merged, managers.encode());
     Ok(merged)
+}
+
+/// Merges. kubectl may take over what it applied by itself.
+fn take_over(
+    types: &Type,
+    live: &Value,
+    applied: &Value,
+    managers: Managers,
+    manager: &Manager<'_>,
+    version: &str,
+    force: bool,
+) -> Result<(Value, Managers), Refused> {
+    let outcome = apply_to(types, live, applied, managers.clone(), manager, version, force);
+    let owners = match outcome {
+        Ok(merged) => return Ok(merged),
+        Err(owners) => owners,
+    };
+    let allowed = if manager.name == "kubectl" { last_applied(types, live, version) } else { None };
+    let Some(allowed) = allowed else { return Err(Refused::by(owners)) };
+    let left: Vec<_> = owners
+        .into_iter()
+        .map(|owner| Entry { set: owner.set.difference(&allowed), ..owner })
+        .filter(|owner| !owner.set.is_empty())
+        .collect();
+    if !left.is_empty() {
+        return Err(Refused::by(left));
+    }
+    apply_to(types, live, applied, managers, manager, version, true).map_err(Refused::by)
 }
 
 /// Brings `metadata.managedFields` of `after` up to date when `before` (nothing, if it is created) was
@@ -198,7 +216,7 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
     let before = match before {
         Some(before) => before,
         None => {
-            zero = zero::object(schema);
+            zero = zero::object(schema, after);
             &zero
         }
     };
@@ -208,7 +226,11 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
         put_managers(after, known);
         return;
     }
-    let managers = record(&types, before, after, managers, manager);
+    let managers = if manager.subresource == scale::NAME {
+        scale::record(&types, before, after, managers, manager)
+    } else {
+        record(&types, before, after, managers, manager, text(after, "apiVersion"))
+    };
     put_managers(after, managers.encode());
 }
 
@@ -241,13 +263,14 @@ fn apply_to(
     applied: &Value,
     mut managers: Managers,
     manager: &Manager<'_>,
+    version: &str,
     force: bool,
 ) -> Result<(Value, Managers), Vec<Entry>> {
     let ignored = Set::of(manager.ignored);
     let identity = Identity {
         manager: manager.name.to_owned(),
         operation: Operation::Apply,
-        version: text(applied, "apiVersion").to_owned(),
+        version: version.to_owned(),
         subresource: manager.subresource.to_owned(),
     };
     let merged = merge::merge(types, live, applied);
@@ -304,6 +327,7 @@ fn record(
     after: &Value,
     mut managers: Managers,
     manager: &Manager<'_>,
+    version: &str,
 ) -> Managers {
     let changes = Changes::between(types, before, after).without(&Set::of(manager.ignored));
     let changed = changes.set();
@@ -316,7 +340,7 @@ fn record(
         let identity = Identity {
             manager: name.to_owned(),
             operation: Operation::Update,
-            version: text(after, "apiVersion").to_owned(),
+            version: version.to_owned(),
             subresource: manager.subresource.to_owned(),
         };
         let set = managers.get(&identity).map(|known| known.set.union(&set)).unwrap_or(set);
@@ -383,11 +407,13 @@ fn text<'a>(object: &'a Value, name: &str) -> &'a str {
 /// Which object it is: `default/web; apps/v1, Kind=Deployment`.
 fn told(object: &Value) -> String {
     let meta = &object["metadata"];
+    let version = text(object, "apiVersion");
+    // The core group has no name, but is told of.
+    let group = if version.contains('/') { "" } else { "/" };
     format!(
-        "{}/{}; {}, Kind={}",
+        "{}/{}; {group}{version}, Kind={}",
         text(meta, "namespace"),
         text(meta, "name"),
-        text(object, "apiVersion"),
         text(object, "kind")
     )
 }

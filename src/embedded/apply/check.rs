@@ -68,12 +68,17 @@ fn walk(types: &Type, value: &Value, twice: Twice, wrong: &mut Vec<Wrong>) {
 fn walk_map(types: &Type, map: &Map<String, Value>, twice: Twice, wrong: &mut Vec<Wrong>) {
     for (name, value) in map {
         let known = wrong.len();
-        match types.field(name) {
-            Some(types) => walk(&types, value, twice, wrong),
+        let field = types.field(name);
+        match &field {
+            Some(types) => walk(types, value, twice, wrong),
             None => wrong.push(Wrong::here("field not declared in schema")),
         }
         for wrong in &mut wrong[known..] {
             wrong.path.push(Element::Field(name.as_str().into()));
+        }
+        // Kubernetes looks no further.
+        if field.is_none() {
+            return;
         }
     }
 }

@@ -109,6 +109,21 @@ impl Managers {
         self.0.iter().find(|entry| entry.identity.is(identity))
     }
 
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// Takes the entry of a manager out.
+    pub(super) fn take(&mut self, identity: &Identity) -> Option<Entry> {
+        let index = self.0.iter().position(|entry| entry.identity.is(identity))?;
+        Some(self.0.swap_remove(index))
+    }
+
+    /// Adds an entry, even if there is one of the same manager.
+    pub(super) fn add(&mut self, entry: Entry) {
+        self.0.push(entry);
+    }
+
     /// Adds an entry, or replaces that of the same manager.
     pub(super) fn put(&mut self, entry: Entry) {
         match self.0.iter_mut().find(|known| known.identity.is(&entry.identity)) {

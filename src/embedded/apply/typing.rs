@@ -35,7 +35,8 @@ impl Type {
 
     fn below(schema: Schema, preserves: bool) -> Self {
         let node = schema.node();
-        if !matches!(node.shape, Shape::Any) {
+        // No type is stated for numbers that may be strings.
+        if !matches!(node.shape, Shape::Any | Shape::IntOrString) {
             let preserves = preserves || node.preserves_unknown;
             return Self::Known { schema, preserves };
         }

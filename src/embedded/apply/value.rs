@@ -88,7 +88,7 @@ pub(super) fn json(value: &Value) -> String {
 }
 
 /// Writes a value as Go's `%v` does.
-pub(super) fn plain(value: &Value) -> String {
+pub(in super::super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::String(text) => text.clone(),

@@ -5,9 +5,26 @@ use serde_json::{Map, Value};
 
 use super::super::schema::{Schema, Shape};
 
-/// The object of a kind that has nothing set. Custom resources have nothing at all.
-pub(super) fn object(schema: &Schema) -> Value {
-    if schema.node().definition.is_none() { Map::new().into() } else { below(schema) }
+/// The object of a kind that has nothing set. Custom resources have nothing at all. What is null in
+/// `after`, which is created from it, is always written.
+pub(super) fn object(schema: &Schema, after: &Value) -> Value {
+    if schema.node().definition.is_none() {
+        return Map::new().into();
+    }
+    let mut zero = below(schema);
+    add_nulls(&mut zero, after);
+    zero
+}
+
+fn add_nulls(zero: &mut Value, after: &Value) {
+    let (Value::Object(zero), Value::Object(after)) = (zero, after) else { return };
+    for (name, value) in after {
+        match zero.get_mut(name) {
+            Some(known) => add_nulls(known, value),
+            None if value.is_null() => _ = zero.insert(name.clone(), Value::Null),
+            None => {}
+        }
+    }
 }
 
 fn below(schema: &Schema) -> Value {
