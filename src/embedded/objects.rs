@@ -3,17 +3,16 @@
 
 pub(crate) mod beneath;
 mod definitions;
-mod delete;
+pub(crate) mod delete;
 mod fill;
 pub(crate) mod meta;
-mod names;
 mod services;
-pub(crate) mod traits;
 pub(crate) mod versions;
 mod write;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::kinds::Kind;
@@ -47,6 +46,8 @@ pub struct Options {
     pub validation: Validation,
     /// `force`, of an apply.
     pub force: bool,
+    /// The text that was sent, if it was JSON: it shows fields that are given twice.
+    pub text: Bytes,
 }
 
 /// `fieldValidation`.
@@ -124,7 +125,7 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let mut wanted = Self::decode(kind, object, options.validation, None)?;
+        let mut wanted = Self::decode(kind, object, options, None)?;
         write::check_same_namespace(namespace, &mut wanted.object)?;
         self.insert(kind, namespace, wanted, options)
     }
@@ -173,18 +174,8 @@ impl Objects {
 }
 
 impl Objects {
-    /// Tells what is wrong with the key of a label.
-    pub(crate) fn wrong_label_key(key: &str) -> Vec<String> {
-        names::check_key(key)
-    }
-
-    /// Tells what is wrong with the value of a label.
-    pub(crate) fn wrong_label_value(value: &str) -> Vec<String> {
-        names::check_value(value)
-    }
-
     /// Reads an object that is not stored: types, unknown fields, defaults.
-    pub(crate) fn decoded(kind: &Kind, object: Value, validation: Validation) -> Result<Value, Status> {
-        Self::decode(kind, object, validation, None).map(|wanted| wanted.object)
+    pub(crate) fn decoded(kind: &Kind, object: Value, options: &Options) -> Result<Value, Status> {
+        Self::decode(kind, object, options, None).map(|wanted| wanted.object)
     }
 }

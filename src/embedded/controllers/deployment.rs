@@ -6,7 +6,7 @@ mod scale;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::act::{Act, Deletion, MANAGER, Plan};
+use super::act::{Act, Deletion, Plan};
 use super::fields::{
     annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace, put_condition,
     stamp, text,

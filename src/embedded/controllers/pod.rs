@@ -297,6 +297,9 @@ fn conditions(status: &mut Value, pod: &Value, (initialized, ready): (bool, bool
     ];
     let mut known = list(status, "/conditions").to_vec();
     for (kind, good, (reason, message)) in all {
+        if kind == "PodScheduled" && known.iter().any(|it| it["type"] == kind && it["status"] == "True") {
+            continue;
+        }
         let mut new = json!({
             "type": kind, "status": if good { "True" } else { "False" }, "lastProbeTime": null,
             "lastTransitionTime": stamp(now), "reason": reason, "message": message,

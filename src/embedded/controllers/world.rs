@@ -2,6 +2,7 @@
 //! storage, writes go through the verbs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,15 @@ pub(super) struct World {
     failures: HashMap<String, String>,
     /// Since when pods have been as they are.
     since: HashMap<String, (String, Instant)>,
-    /// How many names and addresses were given away.
+    /// The last address that was given to a pod.
+    address: Option<u32>,
+    /// How many names were made.
     serial: u32,
 }
+
+/// Addresses of pods: 10.244.0.0/14.
+const FIRST: u32 = 0x0af4_0000;
+const RANGE: u32 = 1 << 18;
 
 /// What an object is stored under.
 pub(super) fn key(resource: &str, namespace: &str, name: &str) -> Key {
@@ -58,6 +65,7 @@ impl World {
             elsewhere: BTreeMap::new(),
             failures: HashMap::new(),
             since: HashMap::new(),
+            address: None,
             serial: 0,
         }
     }
@@ -134,10 +142,14 @@ impl World {
 
     /// A free address for a pod.
     pub(super) fn pod_address(&mut self) -> String {
-        let taken: std::collections::HashSet<String> =
-            self.list("pods", "").iter().map(|pod| text(pod, "/status/podIP").to_owned()).collect();
-        let free = (2..u32::from(u16::MAX)).map(|n| format!("10.244.{}.{}", n >> 8, n & 255));
-        free.into_iter().find(|address| !taken.contains(address)).unwrap_or_default()
+        let last = self.address.unwrap_or_else(|| {
+            let pods = self.list("pods", "");
+            let taken = pods.iter().filter_map(|pod| text(pod, "/status/podIP").parse::<Ipv4Addr>().ok());
+            taken.map(u32::from).filter(|it| (FIRST..FIRST + RANGE).contains(it)).max().unwrap_or(FIRST)
+        });
+        let next = if last + 1 < FIRST + RANGE { last + 1 } else { FIRST + 1 };
+        self.address = Some(next);
+        Ipv4Addr::from(next).to_string()
     }
 
     /// A free address for a load balancer.

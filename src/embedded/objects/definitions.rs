@@ -5,7 +5,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::custom;
-use super::super::status::Cause;
+use super::super::storage::Key;
+use super::super::storage::Write;
 use super::Deletion;
 use super::Objects;
 use super::meta;
@@ -15,13 +16,6 @@ pub(super) const RESOURCE: &str = "customresourcedefinitions.apiextensions.k8s.i
 
 /// Keeps a definition until its objects are gone.
 pub(super) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
-
-/// Tells what is wrong with a definition.
-pub(super) fn check(definition: &Value, causes: &mut Vec<Cause>) {
-    if let Err(wrong) = custom::kinds(definition) {
-        causes.extend(wrong);
-    }
-}
 
 /// Notes the storage version among those that objects may be stored in.
 pub(super) fn store_version(definition: &mut Value) {
@@ -58,26 +52,9 @@ impl Objects {
     /// Serves the kinds of a definition and says so in its status.
     pub(super) fn define(&self, definition: &Value) {
         self.serve_definition(definition);
-        let now = meta::time((self.clock)());
-        let condition = |kind: &str, reason: &str, message: &str| {
-            json!({
-                "type": kind, "status": "True", "lastTransitionTime": now, "reason": reason,
-                "message": message,
-            })
-        };
-        let conditions = json!([
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]);
+        let now = (self.clock)();
         self.amend(definition, &|stored| {
-            let mut names = stored["spec"]["names"].clone();
-            if names["singular"].is_null() {
-                names["singular"] = names["kind"].as_str().unwrap_or_default().to_lowercase().into();
-            }
-            stored["status"]["acceptedNames"] = names;
-            if !stored["status"]["conditions"].as_array().is_some_and(|all| !all.is_empty()) {
-                stored["status"]["conditions"] = conditions.clone();
-            }
+            stored["status"] = custom::status_of(stored, now);
             let mut all: Vec<Value> = stored["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
             if !all.iter().any(|finalizer| finalizer == CLEANUP) && !meta::is_deleting(stored) {
                 all.push(CLEANUP.into());
@@ -88,8 +65,6 @@ impl Objects {
 
     /// Writes to a stored definition without the checks of an update.
     fn amend(&self, definition: &Value, change: &dyn Fn(&mut Value)) {
-        use super::super::storage::Key;
-        use super::super::storage::Write;
         let key =
             Key { resource: RESOURCE.into(), namespace: "".into(), name: meta::text(definition, "name").into() };
         let written: Result<_, std::convert::Infallible> = self.storage.write(&key, |entry| {

@@ -147,6 +147,27 @@ fn orphans(kind: &Kind) -> bool {
     matches!(&*kind.resource, "jobs.batch" | "replicationcontrollers")
 }
 
+/// Whether a deletion that is complete answers the object rather than a `Status`.
+pub(crate) fn answers_object(kind: &Kind) -> bool {
+    const YES: [&str; 14] = [
+        "csidrivers.storage.k8s.io",
+        "storageclasses.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "volumeattributesclasses.storage.k8s.io",
+        "resourcequotas",
+        "persistentvolumes",
+        "serviceaccounts",
+        "persistentvolumeclaims",
+        "namespaces",
+        "pods",
+        "services",
+        "podtemplates",
+        "deviceclasses.resource.k8s.io",
+    ];
+    YES.contains(&&*kind.resource)
+}
+
 fn warnings(kind: &Kind, deletion: &Deletion) -> Vec<String> {
     if deletion.propagation.is_some() || &*kind.resource != "jobs.batch" {
         return Vec::new();

@@ -18,8 +18,6 @@ use super::Patch;
 use super::Validation;
 use super::fill;
 use super::meta;
-use super::names;
-use super::traits;
 use super::versions;
 use crate::manifest::Scope;
 
@@ -67,20 +65,20 @@ impl Objects {
     pub(super) fn decode(
         kind: &Kind,
         mut object: Value,
-        validation: Validation,
+        options: &Options,
         patched: Option<&Value>,
     ) -> Result<Wanted, Status> {
         if !object.is_object() {
             return Err(Status::bad_request("the object is not a JSON object"));
         }
         let unknown = validate::decode(kind, &mut object)?;
-        let warnings = match validation {
+        let unknown = validate::with_duplicates(&options.text, unknown);
+        let warnings = match options.validation {
             _ if unknown.is_empty() => unknown,
             Validation::Ignore => Vec::new(),
             Validation::Warn => unknown,
             Validation::Strict => return Err(strict(kind, &object, patched, &unknown)),
         };
-        fill::texts(kind, &mut object);
         validate::default(kind, &mut object);
         Ok(Wanted { object, warnings, owned: false })
     }
@@ -98,7 +96,6 @@ impl Objects {
         let generated = meta::text(&object, "name").is_empty() && !base.is_empty();
         self.check_namespace(kind, namespace, meta::text(&object, "name"))?;
         meta::begin(&mut object, namespace, now);
-        fill::first(kind, &mut object);
         if !owned {
             let manager = apply::Manager {
                 name: &options.manager,
@@ -108,17 +105,14 @@ impl Objects {
             };
             apply::update(&kind.schema, None, &mut object, &manager);
         }
-        self.fill_new(kind, &mut object)?;
-        versions::tidy(kind, &mut object);
         for attempt in 1.. {
             if generated {
-                meta::of(&mut object).insert("name".into(), names::made_up(&base).into());
+                meta::of(&mut object).insert("name".into(), meta::made_up(&base).into());
             }
             let name = meta::text(&object, "name").to_owned();
-            fill::named(kind, &mut object, &name);
-            let mut causes = meta::check(kind, &object);
-            causes.extend(validate::check(kind, &object, None));
-            self.check_more(kind, &object, None, &mut causes);
+            self.fill_new(kind, &mut object)?;
+            versions::tidy(kind, &mut object);
+            let causes = validate::check(kind, &object, None);
             if !causes.is_empty() {
                 return Err(Status::invalid(&kind.gvk.group, &kind.gvk.kind, &name, &causes));
             }
@@ -237,8 +231,6 @@ impl Objects {
         let Wanted { mut object, owned, .. } = wanted;
         check_version(kind, name, &mut object, live)?;
         meta::carry_on(&mut object, live);
-        fill::limit(kind, subresource, &mut object, live);
-        self.fill_changed(kind, &mut object, live)?;
         if !owned {
             let now = (self.clock)();
             let manager = apply::Manager {
@@ -249,15 +241,16 @@ impl Objects {
             };
             apply::update(&kind.schema, Some(live), &mut object, &manager);
         }
-        if counts(kind, &object, live) {
+        self.fill_changed(kind, &mut object, live, subresource)?;
+        if validate::changes_generation(kind, live, &object) {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta::of(&mut object).insert("generation".into(), generation.into());
         }
         versions::tidy(kind, &mut object);
-        let mut causes = meta::check(kind, &object);
-        causes.extend(meta::check_change(&object, live));
-        causes.extend(validate::check(kind, &object, Some(live)));
-        self.check_more(kind, &object, Some(live), &mut causes);
+        let causes = match subresource {
+            "status" => validate::check_status(kind, &object, live),
+            _ => validate::check(kind, &object, Some(live)),
+        };
         if !causes.is_empty() {
             return Err(Status::invalid(&kind.gvk.group, &kind.gvk.kind, name, &causes));
         }
@@ -278,10 +271,10 @@ impl Objects {
         options: &Options,
     ) -> Result<Done, Status> {
         let kind = target.kind;
-        let wanted = Self::decode(kind, object, options.validation, None)?;
+        let wanted = Self::decode(kind, object, options, None)?;
         let mut object = wanted.object;
         check_target(target, &mut object)?;
-        let creates = target.subresource.is_empty() && traits::creates_on_update(kind);
+        let creates = target.subresource.is_empty() && validate::allows_create_on_update(kind);
         self.change(target, options, creates, &mut |live| {
             check_uid(target, &object, live)?;
             Ok(Wanted { object: object.clone(), warnings: wanted.warnings.clone(), owned: false })
@@ -302,7 +295,7 @@ impl Objects {
         self.change(target, options, false, &mut |live| {
             let live = live.ok_or_else(|| Status::not_found(&kind.resource, target.name))?;
             let (sent, object) = patched(kind, live, patch)?;
-            let mut wanted = Self::decode(kind, object, options.validation, Some(sent))?;
+            let mut wanted = Self::decode(kind, object, options, Some(sent))?;
             check_kind(kind, &wanted.object)?;
             check_target(target, &mut wanted.object)?;
             Ok(wanted)
@@ -322,6 +315,7 @@ impl Objects {
         let version = meta::of(&mut applied).remove("resourceVersion");
         let uid = meta::of(&mut applied).remove("uid");
         let creates = subresource.is_empty();
+        let ignoring = Options { validation: Validation::Ignore, ..Options::default() };
         self.change(target, options, creates, &mut |live| {
             check_applied_uid(target, uid.as_ref(), live)?;
             let now = (self.clock)();
@@ -332,7 +326,7 @@ impl Objects {
                 ignored: apply::reset(kind, subresource),
             };
             let merged = apply::apply(&kind.schema, live, &applied, &manager, options.force)?;
-            let mut wanted = Self::decode(kind, merged, Validation::Ignore, None)?;
+            let mut wanted = Self::decode(kind, merged, &ignoring, None)?;
             wanted.owned = true;
             let metadata = meta::of(&mut wanted.object);
             match &version {
@@ -389,10 +383,7 @@ pub(super) fn forbidden(kind: &Kind, name: &str, because: &str) -> Status {
 fn strict(kind: &Kind, object: &Value, patched: Option<&Value>, unknown: &[String]) -> Status {
     let told = format!("strict decoding error: {}", unknown.join(", "));
     let Some(patch) = patched else {
-        let (version, name) = (&kind.gvk.version, &kind.gvk.kind);
-        return Status::bad_request(format!(
-            "{name} in version {version:?} cannot be handled as a {name}: {told}"
-        ));
+        return Status::bad_request(validate::cannot_be_handled(kind, &told));
     };
     let cause = Cause {
         reason: "FieldValueInvalid",
@@ -521,7 +512,7 @@ fn check_applied_uid(target: Target<'_>, told: Option<&Value>, live: Option<&Val
 fn check_version(kind: &Kind, name: &str, object: &mut Value, live: &Value) -> Result<(), Status> {
     let current = meta::text(live, "resourceVersion").to_owned();
     match meta::text(object, "resourceVersion") {
-        "" | "0" if traits::updates_unconditionally(kind) => {
+        "" | "0" if validate::allows_unconditional_update(kind) => {
             meta::of(object).insert("resourceVersion".into(), current.into());
             Ok(())
         }
@@ -546,26 +537,4 @@ fn check_version(kind: &Kind, name: &str, object: &mut Value, live: &Value) -> R
         told if told == current => Ok(()),
         _ => Err(Status::conflict(&kind.resource, name, MODIFIED)),
     }
-}
-
-/// Whether a change is one of what is asked for.
-fn counts(kind: &Kind, object: &Value, live: &Value) -> bool {
-    if !traits::has_generation(kind) {
-        return false;
-    }
-    let annotations = |object: &Value| object["metadata"]["annotations"].clone();
-    if traits::counts_annotations(kind) && annotations(object) != annotations(live) {
-        return true;
-    }
-    let asked = |object: &Value| {
-        let mut asked = object.as_object().cloned().unwrap_or_default();
-        for other in ["apiVersion", "kind", "metadata"] {
-            asked.shift_remove(other);
-        }
-        if kind.has("status") || kind.custom.is_none() {
-            asked.shift_remove("status");
-        }
-        asked
-    };
-    asked(object) != asked(live)
 }

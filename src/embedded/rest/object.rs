@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::super::kinds::Kind;
 use super::super::objects::Done;
+use super::super::objects::Objects;
 use super::super::objects::Patch;
-use super::super::objects::Validation;
+use super::super::objects::delete;
 use super::super::objects::meta;
-use super::super::objects::traits;
 use super::super::objects::versions;
 use super::super::status::Cause;
 use super::super::status::Status;
@@ -19,7 +19,6 @@ use super::Call;
 use super::answer::Answer;
 use super::answer::success;
 use super::body;
-use super::body::Sent;
 use super::form;
 use super::list;
 
@@ -95,33 +94,34 @@ impl Call {
         Answer { yaml: self.accepted.yaml, ..Answer::json(code, object) }
     }
 
-    fn done(&self, done: Done, repeated: Vec<String>) -> Result<Answer, Status> {
+    fn done(&self, done: Done) -> Result<Answer, Status> {
         let code = if done.created { 201 } else { 200 };
+        let warnings = done.warnings;
         let object = match &*self.place.subresource {
             "scale" => done.object,
             _ => form::object(self, done.object)?,
         };
         let mut answer = self.shaped(code, object);
-        answer.warnings = repeated.into_iter().chain(done.warnings).collect();
+        answer.warnings = warnings;
         Ok(answer)
     }
 
     /// Reads the object that is sent, of the kind that is expected here.
-    fn sent(&self, bytes: &Bytes, expected: (&str, &str)) -> Result<Sent, Status> {
+    fn sent(&self, bytes: &Bytes, expected: (&str, &str)) -> Result<Value, Status> {
         let mut sent = body::parse(&self.headers, bytes)?;
         let (version, kind) = expected;
-        if !sent.value.is_object() {
+        if !sent.is_object() {
             return Err(Status::bad_request(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
-                kind_of(&sent.value)
+                kind_of(&sent)
             )));
         }
-        let told = |sent: &Sent, field: &str| sent.value[field].as_str().unwrap_or_default().to_owned();
+        let told = |sent: &Value, field: &str| sent[field].as_str().unwrap_or_default().to_owned();
         let (mut told_version, mut told_kind) = (told(&sent, "apiVersion"), told(&sent, "kind"));
         if self.kind.custom.is_none() {
             for (field, told, expected) in [("apiVersion", &mut told_version, version), ("kind", &mut told_kind, kind)] {
                 if told.is_empty() {
-                    sent.value[field] = expected.into();
+                    sent[field] = expected.into();
                     *told = expected.into();
                 }
             }
@@ -147,7 +147,7 @@ impl Call {
                 message: format!("Invalid value: {told_kind:?}: must be {kind}"),
                 field: "kind".into(),
             };
-            let name = meta::text(&sent.value, "name").to_owned();
+            let name = meta::text(&sent, "name").to_owned();
             return Err(Status::invalid(&self.kind.gvk.group, kind, &name, &[cause]));
         }
         let short = &self.kind.gvk.version;
@@ -157,28 +157,12 @@ impl Call {
         )))
     }
 
-    fn sent_object(&self, bytes: &Bytes) -> Result<Sent, Status> {
+    fn sent_object(&self, bytes: &Bytes) -> Result<Value, Status> {
         let gvk = &self.kind.gvk;
         if self.place.subresource == "scale" {
             return self.sent(bytes, ("autoscaling/v1", "Scale"));
         }
         self.sent(bytes, (&gvk.api_version(), &gvk.kind))
-    }
-
-    /// Fields that come twice: an error, a warning, or nothing.
-    fn repeated(&self, sent: &mut Sent, validation: Validation) -> Result<Vec<String>, Status> {
-        let repeated = std::mem::take(&mut sent.repeated);
-        match validation {
-            Validation::Strict if !repeated.is_empty() => {
-                let (kind, version) = (&self.kind.gvk.kind, &self.kind.gvk.version);
-                Err(Status::bad_request(format!(
-                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
-                    repeated.join(", ")
-                )))
-            }
-            Validation::Ignore => Ok(Vec::new()),
-            _ => Ok(repeated),
-        }
     }
 
     fn create(&self, bytes: &Bytes) -> Result<Answer, Status> {
@@ -188,12 +172,10 @@ impl Call {
         if self.is_namespaced() && self.place.namespace.is_empty() {
             return Err(self.not_allowed("create"));
         }
-        let options = self.query.options("CreateOptions", &self.headers, false)?;
-        let mut sent = self.sent_object(bytes)?;
-        let repeated = self.repeated(&mut sent, options.validation)?;
-        self.check_escalation(&sent.value)?;
-        let done = self.api.objects.create(&self.kind, &self.place.namespace, sent.value, &options)?;
-        self.done(done, repeated)
+        let options = self.query.options("CreateOptions", &self.headers, bytes, false)?;
+        let sent = self.sent_object(bytes)?;
+        let done = self.api.objects.create(&self.kind, &self.place.namespace, sent, &options)?;
+        self.done(done)
     }
 
     fn is_namespaced(&self) -> bool {
@@ -207,9 +189,9 @@ impl Call {
     }
 
     fn review(&self, bytes: &Bytes) -> Result<Answer, Status> {
-        let options = self.query.options("CreateOptions", &self.headers, false)?;
+        let options = self.query.options("CreateOptions", &self.headers, bytes, false)?;
         let sent = self.sent_object(bytes)?;
-        let mut body = super::super::objects::Objects::decoded(&self.kind, sent.value, options.validation)?;
+        let mut body = Objects::decoded(&self.kind, sent, &options)?;
         if self.is_namespaced() {
             meta::of(&mut body).insert("namespace".into(), self.place.namespace.clone().into());
             if body["spec"]["resourceAttributes"].is_object()
@@ -224,17 +206,15 @@ impl Call {
     }
 
     fn update(&self, bytes: &Bytes) -> Result<Answer, Status> {
-        let options = self.query.options("UpdateOptions", &self.headers, false)?;
-        let mut sent = self.sent_object(bytes)?;
-        let repeated = self.repeated(&mut sent, options.validation)?;
-        self.check_escalation(&sent.value)?;
+        let options = self.query.options("UpdateOptions", &self.headers, bytes, false)?;
+        let sent = self.sent_object(bytes)?;
         let place = &self.place;
         let target = (&*place.namespace, &*place.name, &*place.subresource);
-        let done = self.api.objects.update(&self.kind, target, sent.value, &options)?;
+        let done = self.api.objects.update(&self.kind, target, sent, &options)?;
         if done.created {
             self.api.access.authorize(&self.user, &place.attributes("create"))?;
         }
-        self.done(done, repeated)
+        self.done(done)
     }
 
     fn patch(&self, bytes: &Bytes) -> Result<Answer, Status> {
@@ -255,7 +235,7 @@ impl Call {
             JSON => Patch::Json(value(bytes)?),
             MERGE => Patch::Merge(value(bytes)?),
             STRATEGIC if builtin => Patch::Strategic(value(bytes)?),
-            APPLY => Patch::Apply(body::yaml(bytes)?.value),
+            APPLY => Patch::Apply(body::yaml(bytes)?),
             _ => return Err(body::unsupported(known)),
         };
         let applies = matches!(patch, Patch::Apply(_));
@@ -268,7 +248,7 @@ impl Call {
             );
             return Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}")));
         }
-        let options = self.query.options("PatchOptions", &self.headers, applies)?;
+        let options = self.query.options("PatchOptions", &self.headers, bytes, applies)?;
         if let Patch::Apply(applied) = &patch {
             self.check_applied(applied)?;
         }
@@ -278,7 +258,7 @@ impl Call {
             self.api.access.authorize(&self.user, &place.attributes("create"))?;
         }
         let done = self.api.objects.patch(&self.kind, target, &patch, &options)?;
-        self.done(done, Vec::new())
+        self.done(done)
     }
 
     fn check_applied(&self, applied: &Value) -> Result<(), Status> {
@@ -305,22 +285,18 @@ impl Call {
         )))
     }
 
-    fn check_escalation(&self, _object: &Value) -> Result<(), Status> {
-        Ok(())
-    }
-
     fn deletion_body(&self, bytes: &Bytes) -> Result<Option<Value>, Status> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        Ok(Some(body::parse(&self.headers, bytes)?.value))
+        Ok(Some(body::parse(&self.headers, bytes)?))
     }
 
     fn delete(&self, bytes: &Bytes) -> Result<Answer, Status> {
         let deletion = self.query.deletion(self.deletion_body(bytes)?.as_ref())?;
         let place = &self.place;
         let done = self.api.objects.delete(&self.kind, &place.namespace, &place.name, &deletion)?;
-        let mut answer = if done.gone && !traits::deletion_answers_object(&self.kind) {
+        let mut answer = if done.gone && !delete::answers_object(&self.kind) {
             Answer::json(200, success(Some(details(&self.kind, &done.object))))
         } else {
             self.shaped(200, form::object(self, done.object)?)
@@ -350,14 +326,14 @@ impl Call {
     }
 
     fn token(&self, bytes: &Bytes) -> Result<Answer, Status> {
-        let request = self.sent(bytes, ("authentication.k8s.io/v1", "TokenRequest"))?.value;
+        let request = self.sent(bytes, ("authentication.k8s.io/v1", "TokenRequest"))?;
         let place = &self.place;
         let answered = self.api.access.request_token(&place.namespace, &place.name, request)?;
         Ok(self.shaped(201, answered))
     }
 
     fn evict(&self, bytes: &Bytes) -> Result<Answer, Status> {
-        let eviction = self.sent(bytes, ("policy/v1", "Eviction"))?.value;
+        let eviction = self.sent(bytes, ("policy/v1", "Eviction"))?;
         let deletion = self.query.deletion(Some(&json!({})))?;
         let asked = &eviction["deleteOptions"];
         let asked = if asked.is_object() { self.query.deletion(Some(asked))? } else { deletion };
@@ -367,8 +343,8 @@ impl Call {
     }
 
     fn bind(&self, bytes: &Bytes) -> Result<Answer, Status> {
-        let options = self.query.options("CreateOptions", &self.headers, false)?;
-        let binding = self.sent(bytes, ("v1", "Binding"))?.value;
+        let options = self.query.options("CreateOptions", &self.headers, bytes, false)?;
+        let binding = self.sent(bytes, ("v1", "Binding"))?;
         let Some(node) = binding["target"]["name"].as_str().filter(|name| !name.is_empty()) else {
             return Err(Status::bad_request("target.name: Required value"));
         };

@@ -1,5 +1,6 @@
 //! Query parameters, and the options of writes that they hold.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header;
 use serde_json::Value;
@@ -45,7 +46,13 @@ impl Query {
     }
 
     /// The options of a write. `kind` is what they are called in messages: `CreateOptions`.
-    pub(super) fn options(&self, kind: &str, headers: &HeaderMap, applies: bool) -> Result<Options, Status> {
+    pub(super) fn options(
+        &self,
+        kind: &str,
+        headers: &HeaderMap,
+        text: &Bytes,
+        applies: bool,
+    ) -> Result<Options, Status> {
         let mut causes = Vec::new();
         let dry_run = self.dry_run(&mut causes);
         let validation = match self.get("fieldValidation") {
@@ -81,7 +88,7 @@ impl Query {
         }
         refuse(kind, &causes)?;
         let manager = if manager.is_empty() { agent(headers) } else { manager.to_owned() };
-        Ok(Options { manager, dry_run, validation, force: self.flag("force") })
+        Ok(Options { manager, dry_run, validation, force: self.flag("force"), text: text.clone() })
     }
 
     fn dry_run(&self, causes: &mut Vec<Cause>) -> bool {
@@ -97,7 +104,7 @@ impl Query {
     pub(super) fn deletion(&self, body: Option<&Value>) -> Result<Deletion, Status> {
         let mut causes = Vec::new();
         let mut deletion = Deletion { dry_run: self.dry_run(&mut causes), ..Deletion::default() };
-        let mut orphans = None;
+        let orphans;
         if let Some(body) = body {
             let kind = body["kind"].as_str().unwrap_or_default();
             if !matches!(kind, "" | "DeleteOptions") {

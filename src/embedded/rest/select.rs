@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use super::super::kinds::Kind;
-use super::super::objects::Objects;
-use super::super::objects::meta;
+use super::super::objects::versions;
 use super::super::status::Status;
 use super::super::storage::Entry;
 use super::super::storage::Key;
-use crate::embedded::objects::versions;
+use super::super::validate::names;
 
 /// Which objects are meant.
 #[derive(Debug, Clone, Default)]
@@ -292,22 +291,17 @@ fn parse_values(text: &str) -> Result<(Vec<String>, &str), String> {
 }
 
 fn check_key(key: &str) -> Result<(), String> {
-    match Objects::wrong_label_key(key).first() {
+    match names::label_key(key).first() {
         None => Ok(()),
         Some(wrong) => Err(format!("unable to parse requirement: <nil>: Invalid value: {key:?}: {wrong}")),
     }
 }
 
 fn check_value(key: &str, value: &str) -> Result<(), String> {
-    match Objects::wrong_label_value(value).first() {
+    match names::label_value(value).first() {
         None => Ok(()),
         Some(wrong) => {
             Err(format!("unable to parse requirement: values[0][{key}]: Invalid value: {value:?}: {wrong}"))
         }
     }
-}
-
-/// Name and namespace of an object.
-pub(super) fn key_of(object: &Value) -> (&str, &str) {
-    (meta::text(object, "namespace"), meta::text(object, "name"))
 }
