@@ -207,13 +207,8 @@ impl Access {
         Self { objects, current, tokens: Arc::new(tokens) }
     }
 
-    /// Finds out who asks, and whom they ask for. What they ask does not show in the message of a 403 then;
-    /// see [`Access::authenticate_for`].
-    pub fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Status> {
-        self.authenticate_for(peer, headers, None)
-    }
-
-    /// The same for a certain request. The right to impersonate can then be one for certain requests only.
+    /// Finds out who asks, and whom they ask for: impersonation needs a right, which can be one for certain
+    /// requests only.
     pub fn authenticate_for(
         &self,
         peer: &Peer,

@@ -1,4 +1,4 @@
-//! Requests for groups that an APIService serves are passed on, as kube-apiserver's aggregator does: with the
+//! Requests for groups that an `APIService` serves are passed on, as kube-apiserver's aggregator does: with the
 //! identity of who asks in headers that are believed because of our front-proxy certificate.
 
 mod availability;
@@ -52,13 +52,13 @@ struct Shared {
 struct State {
     /// By group and version.
     upstreams: HashMap<(String, String), Upstream>,
-    /// What was made of each APIService, by its name.
+    /// What was made of each `APIService`, by its name.
     links: HashMap<Box<str>, Link>,
-    /// What each server says of itself, by the name of its APIService.
+    /// What each server says of itself, by the name of its `APIService`.
     known: BTreeMap<Box<str>, Known>,
 }
 
-/// What was made of an APIService as it was at one version.
+/// What was made of an `APIService` as it was at one version.
 struct Link {
     version: u64,
     target: Option<Target>,
@@ -73,7 +73,7 @@ pub struct Target {
 }
 
 impl Aggregation {
-    /// Follows the APIServices among `objects`.
+    /// Follows the `APIServices` among `objects`.
     #[must_use]
     pub fn of(objects: Objects) -> Self {
         Self(Arc::new(Shared { objects, proxy: None, state: Mutex::default() }))
@@ -160,7 +160,7 @@ impl Aggregation {
     }
 }
 
-/// The name of the APIService for a group and version.
+/// The name of the `APIService` for a group and version.
 fn api_service(group: &str, version: &str) -> String {
     format!("{version}.{group}")
 }

@@ -35,7 +35,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ use self::index::Node;
 pub use self::namespace::Elsewhere;
 use self::queue::Queue;
 use self::world::{World, key};
+use super::access;
 use super::objects::{Objects, Options};
 use super::status::Status;
 use super::storage::{Change, Expired, Key, Watch};
@@ -78,12 +79,13 @@ impl Default for Settings {
     }
 }
 
-/// Creates what every cluster has from its start, where it is missing: namespaces, a node, a StorageClass,
-/// PriorityClasses, the Service `kubernetes`.
+/// Creates what every cluster has from its start, where it is missing: namespaces, a node, a `StorageClass`,
+/// `PriorityClasses`, the Service `kubernetes`.
 pub fn bootstrap(objects: &Objects) -> Result<(), Status> {
     let options = Options { manager: "kube-apiserver".into(), ..Options::default() };
     for object in bootstrap::objects() {
-        let gvk = crate::manifest::Gvk::new(fields::text(&object, "/apiVersion"), fields::text(&object, "/kind"));
+        let gvk =
+            crate::manifest::Gvk::new(fields::text(&object, "/apiVersion"), fields::text(&object, "/kind"));
         let Some(kind) = objects.kinds.of(&gvk.group, &gvk.version, &gvk.kind) else { continue };
         let (within, named) = (namespace(&object).to_owned(), name(&object).to_owned());
         match objects.create(&kind, &within, object, &options) {
@@ -91,10 +93,13 @@ pub fn bootstrap(objects: &Objects) -> Result<(), Status> {
             _ => {}
         }
         if &*kind.resource == "nodes" {
-            let now = (objects.clock)();
+            let mut node: Value =
+                serde_json::from_slice(&objects.get(&kind, "", &named)?.json).unwrap_or_default();
+            if !node["status"]["conditions"].is_null() {
+                continue;
+            }
             let version = super::kinds::data().version["gitVersion"].as_str().unwrap_or_default();
-            let mut node: Value = serde_json::from_slice(&objects.get(&kind, "", &named)?.json).unwrap_or_default();
-            node["status"] = bootstrap::node_status(version, now);
+            node["status"] = bootstrap::node_status(version, (objects.clock)());
             let manager = Options { manager: act::KUBELET.into(), ..Options::default() };
             objects.update(&kind, ("", &named, "status"), node, &manager)?;
         }
@@ -132,6 +137,8 @@ struct Control {
     /// Questions to aggregated APIs that are on their way, and when the last ones were asked.
     asking: FuturesUnordered<BoxFuture<'static, (String, Elsewhere)>>,
     asked: HashMap<String, Instant>,
+    /// Whether `ClusterRoles` that are made of others may be out of date.
+    roles_changed: bool,
 }
 
 impl Control {
@@ -141,6 +148,7 @@ impl Control {
             queue: Queue::default(),
             asking: FuturesUnordered::new(),
             asked: HashMap::new(),
+            roles_changed: true,
         }
     }
 
@@ -156,6 +164,10 @@ impl Control {
                 self.catch_up(&mut watch, &mut seen).await?;
                 // Others on this thread want to get on as well.
                 tokio::task::yield_now().await;
+            }
+            if std::mem::take(&mut self.roles_changed) {
+                self.aggregate_roles();
+                continue;
             }
             let due = self.queue.due();
             tokio::select! {
@@ -177,11 +189,12 @@ impl Control {
     fn look_at_everything(&mut self) {
         let storage = self.world.objects.storage.clone();
         let kinds = self.world.objects.kinds.all();
-        let resources: BTreeMap<_, _> = kinds.iter().map(|kind| (Arc::clone(&kind.resource), ())).collect();
-        for resource in resources.keys() {
+        let resources: BTreeSet<_> = kinds.iter().map(|kind| Arc::clone(&kind.resource)).collect();
+        for resource in &resources {
             for entry in storage.list(resource, None).entries {
                 if let Some(node) = Node::of(&entry) {
-                    let needs_look = dispatch::is_handled(resource) || node.leaving || !node.owners.is_empty();
+                    let needs_look =
+                        dispatch::is_handled(resource) || node.leaving || !node.owners.is_empty();
                     if needs_look {
                         self.queue.push(entry.key.clone());
                     }
@@ -191,6 +204,12 @@ impl Control {
         }
         for key in self.world.index.orphaned() {
             self.queue.push((*key).clone());
+        }
+    }
+
+    fn aggregate_roles(&self) {
+        if let Err(refused) = access::aggregate::aggregate(&self.world.objects) {
+            tracing::debug!(message = refused.message, "cannot aggregate roles");
         }
     }
 
@@ -208,6 +227,7 @@ impl Control {
 
     fn note(&mut self, change: &Change) {
         let key = &change.after.key;
+        self.roles_changed |= &*key.resource == "clusterroles.rbac.authorization.k8s.io";
         let before = self.world.index.remove(key);
         let after = Node::of(&change.after);
         if let Some(node) = after.clone().filter(|_| !change.deleted) {
@@ -223,7 +243,9 @@ impl Control {
             }
         }
         let woken = wake::woken(&self.world, key, before.as_ref(), after.as_ref(), change.deleted);
-        woken.into_iter().for_each(|key| self.queue.push(key));
+        for key in woken {
+            self.queue.push(key);
+        }
     }
 
     /// Looks at one object and does what it needs.
@@ -246,13 +268,17 @@ impl Control {
 
     /// Does what ownership asks for. Answers whether that changed the object.
     fn collect(&mut self, key: &Key, object: &Value) -> bool {
-        let Some(node) = self.world.index.get(key).filter(|node| *node.uid == *uid(object)) else { return false };
+        let Some(node) = self.world.index.get(key).filter(|node| *node.uid == *uid(object)) else {
+            return false;
+        };
         let verdict = {
             let world = &self.world;
             let is_known = |owner: &index::Owner| world.is_namespaced(&owner.api_version, &owner.kind);
             garbage::judge(key, node, &world.index, is_known)
         };
-        verdict.look_at.into_iter().for_each(|key| self.queue.push(key));
+        for key in verdict.look_at {
+            self.queue.push(key);
+        }
         let acts = garbage::acts(object, &verdict.step, |key| self.world.read(key));
         if acts.is_empty() {
             return false;
@@ -264,7 +290,12 @@ impl Control {
     fn perform(&mut self, key: &Key, plan: Plan) {
         for act in plan.acts {
             if let Err(refused) = self.world.perform(act) {
-                tracing::debug!(?key, reason = refused.reason, message = refused.message, "a controller's write was refused");
+                tracing::debug!(
+                    ?key,
+                    reason = refused.reason,
+                    message = refused.message,
+                    "a controller's write was refused"
+                );
                 return self.queue.retry(key);
             }
         }

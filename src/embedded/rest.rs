@@ -11,6 +11,8 @@ mod object;
 mod path;
 mod query;
 mod select;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod yaml;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::tokens::{AUDIENCE, Bound, Claims, Ref, Rejected};
 use super::{Access, CREDENTIAL, User, account_groups, account_name};
@@ -26,7 +26,7 @@ enum Holder {
 
 impl Access {
     /// Answers `POST …/serviceaccounts/NAME/token`: the `TokenRequest` with its token.
-    pub fn request_token(&self, namespace: &str, name: &str, mut request: Value) -> Result<Value, Status> {
+    pub fn request_token(&self, namespace: &str, name: &str, request: &Value) -> Result<Value, Status> {
         let now = (self.objects.clock)();
         let asked = |field: &str| request["metadata"][field].as_str().unwrap_or_default().to_owned();
         for (field, expected) in [("name", name), ("namespace", namespace)] {
@@ -66,15 +66,15 @@ impl Access {
         let holder = self.holder(namespace, name, &spec["boundObjectRef"])?;
         let bound = bound(namespace, account.clone(), &holder, self);
         let token = self.tokens.sign(&claims(bound, audiences.clone(), seconds, now));
-        complete(&mut request, &account, namespace, now);
-        let spec = fields(&mut request, "spec");
-        spec.insert("audiences".into(), json!(audiences));
-        spec.insert("expirationSeconds".into(), seconds.into());
-        spec.entry("boundObjectRef").or_insert(Value::Null);
+        let spec = json!({
+            "audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": request["spec"]["boundObjectRef"],
+        });
         let expires = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
-        let expires = format!("{expires:.0}");
-        request["status"] = json!({"token": token, "expirationTimestamp": expires});
-        Ok(request)
+        Ok(json!({
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+            "metadata": metadata(&request["metadata"], &account, namespace, now), "spec": spec,
+            "status": {"token": token, "expirationTimestamp": format!("{expires:.0}")},
+        }))
     }
 
     /// Finds what a request wants its token to be bound to.
@@ -189,27 +189,22 @@ fn bound(namespace: &str, account: Ref, holder: &Holder, access: &Access) -> Bou
     bound
 }
 
-/// Fills in the metadata of an answer.
-fn complete(request: &mut Value, account: &Ref, namespace: &str, now: Timestamp) {
-    let metadata = fields(request, "metadata");
-    let values = [("name", account.name.as_str()), ("namespace", namespace), ("uid", &account.uid)];
-    for (field, value) in values {
-        metadata.insert(field.into(), value.into());
+/// Returns the metadata of an answer.
+fn metadata(asked: &Value, account: &Ref, namespace: &str, now: Timestamp) -> Value {
+    let mut metadata = json!({
+        "name": account.name, "namespace": namespace, "uid": account.uid, "creationTimestamp": format!("{now:.0}"),
+    });
+    for (field, value) in asked.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        if metadata[field].is_null() {
+            metadata[field] = value.clone();
+        }
     }
-    metadata.insert("creationTimestamp".into(), format!("{now:.0}").into());
+    metadata
 }
 
 fn reference(object: &Value) -> Ref {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
     Ref { name: text("name"), uid: text("uid") }
-}
-
-/// Returns the object under `name`, made anew where something else stands there.
-fn fields<'a>(object: &'a mut Value, name: &str) -> &'a mut Map<String, Value> {
-    if !object[name].is_object() {
-        object[name] = json!({});
-    }
-    object[name].as_object_mut().expect("made an object above")
 }
 
 /// Reads a list of strings.

@@ -1,4 +1,4 @@
-//! ClusterRoles that gather the rules of others, as kube-controller-manager fills them in.
+//! `ClusterRoles` that gather the rules of others, as kube-controller-manager fills them in.
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ const RESOURCE: &str = "clusterroles.rbac.authorization.k8s.io";
 const GROUP: &str = "rbac.authorization.k8s.io";
 const MANAGER: &str = "clusterrole-aggregation-controller";
 
-/// Fills in all ClusterRoles that have an `aggregationRule`, until nothing changes. Answers how many were
+/// Fills in all `ClusterRoles` that have an `aggregationRule`, until nothing changes. Answers how many were
 /// written.
 pub fn aggregate(objects: &Objects) -> Result<usize, Status> {
     // A role that is filled in may be gathered by another: as many rounds as there are such roles suffice.
@@ -22,7 +22,7 @@ pub fn aggregate(objects: &Objects) -> Result<usize, Status> {
             return Ok(written);
         }
         for (role, rules) in due {
-            write(objects, role, rules)?;
+            write(objects, role, &rules)?;
             written += 1;
         }
     }
@@ -90,7 +90,7 @@ fn selects(selector: &Value, labels: &Value) -> bool {
         })
 }
 
-fn write(objects: &Objects, role: &Value, rules: Vec<Value>) -> Result<(), Status> {
+fn write(objects: &Objects, role: &Value, rules: &[Value]) -> Result<(), Status> {
     let kind = objects.kinds.of(GROUP, "v1", "ClusterRole");
     let kind = kind.ok_or_else(|| Status::new(500, "InternalError", "ClusterRoles are not served"))?;
     let name = role["metadata"]["name"].as_str().unwrap_or_default();

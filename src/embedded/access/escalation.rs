@@ -106,7 +106,7 @@ impl Write<'_> {
             // kube-apiserver tells of missing roles as of the resource that is written.
             let lost =
                 dangling.iter().map(|Dangling(role)| Status::not_found(self.resource, &role.name).message);
-            why += &format!("; resolution errors: [{}]", joined(lost.collect()));
+            why = format!("{why}; resolution errors: [{}]", joined(lost.collect()));
         }
         Err(forbidden(self.resource, self.name, &why))
     }

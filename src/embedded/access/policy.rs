@@ -17,11 +17,14 @@ pub(super) const RESOURCES: [&str; 4] = [
     "rolebindings.rbac.authorization.k8s.io",
 ];
 
+/// Rules by the names of roles.
+type Roles = HashMap<Box<str>, Box<[Rule]>>;
+
 /// All roles and bindings.
 #[derive(Debug, Default)]
 pub(super) struct Policy {
-    /// By namespace (empty for ClusterRoles) and name.
-    roles: HashMap<Box<str>, HashMap<Box<str>, Box<[Rule]>>>,
+    /// By namespace (empty for `ClusterRoles`) and name.
+    roles: HashMap<Box<str>, Roles>,
     /// What is bound in each namespace, and (under the empty name) in all of them.
     scopes: HashMap<Box<str>, Scope>,
 }

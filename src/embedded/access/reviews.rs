@@ -13,7 +13,7 @@ use crate::embedded::status::{Cause, Status};
 const GROUP: &str = "authorization.k8s.io";
 
 impl Access {
-    /// Answers a review; nothing if `kind` is not one. `body` was decoded; of a LocalSubjectAccessReview, it
+    /// Answers a review; nothing if `kind` is not one. `body` was decoded; of a `LocalSubjectAccessReview`, it
     /// says the namespace of the request.
     #[must_use]
     pub fn review(&self, kind: &str, body: &Value, user: &User) -> Option<Result<Value, Status>> {
@@ -21,10 +21,10 @@ impl Access {
             "TokenReview" => self.review_token(body),
             "SelfSubjectReview" => Ok(self.review_self(body, user)),
             "SelfSubjectRulesReview" => self.review_rules(body, user),
-            "SelfSubjectAccessReview" => found(own_faults(body)).map(|()| self.review_access(body, user)),
+            "SelfSubjectAccessReview" => found(&own_faults(body)).map(|()| self.review_access(body, user)),
             "SubjectAccessReview" | "LocalSubjectAccessReview" => {
                 let faults = if kind.starts_with("Local") { local_faults(body) } else { faults(body) };
-                found(faults).map(|()| self.review_access(body, &subject(&body["spec"])))
+                found(&faults).map(|()| self.review_access(body, &subject(&body["spec"])))
             }
             _ => return None,
         })
@@ -43,7 +43,7 @@ impl Access {
             Ok(user) => json!({"authenticated": true, "user": user_info(&user), "audiences": audiences}),
             Err(rejected) => json!({"user": {}, "error": rejected.described()}),
         };
-        Ok(answered(body, status))
+        Ok(answered(body, &status))
     }
 
     fn review_self(&self, body: &Value, user: &User) -> Value {
@@ -84,12 +84,12 @@ impl Access {
         if !reason.is_empty() {
             status["reason"] = reason.into();
         }
-        answered(body, status)
+        answered(body, &status)
     }
 }
 
 /// Returns the review with its answer, in the order of fields that Kubernetes writes.
-fn answered(body: &Value, status: Value) -> Value {
+fn answered(body: &Value, status: &Value) -> Value {
     let metadata = if body["metadata"].is_object() { body["metadata"].clone() } else { json!({}) };
     json!({
         "kind": body["kind"], "apiVersion": body["apiVersion"],
@@ -139,8 +139,8 @@ fn attributes(spec: &Value) -> Attributes {
     Attributes { verb: of(other, "verb"), path: of(other, "path"), ..Attributes::default() }
 }
 
-fn found(faults: Vec<Cause>) -> Result<(), Status> {
-    if faults.is_empty() { Ok(()) } else { Err(Status::invalid(GROUP, "", "", &faults)) }
+fn found(faults: &[Cause]) -> Result<(), Status> {
+    if faults.is_empty() { Ok(()) } else { Err(Status::invalid(GROUP, "", "", faults)) }
 }
 
 /// What is wrong with a review of somebody's rights.

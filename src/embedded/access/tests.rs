@@ -1,5 +1,4 @@
 //! Rights as kube-apiserver grants and refuses them. The messages are those of a real one.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -46,8 +45,8 @@ impl World {
         self.access.objects.storage.write::<()>(&key, |_| Ok(Write::Remove(object))).unwrap();
     }
 
-    /// Makes a role, or a ClusterRole if the namespace is empty.
-    fn role(&self, namespace: &str, name: &str, rules: Value) {
+    /// Makes a role, or a `ClusterRole` if the namespace is empty.
+    fn role(&self, namespace: &str, name: &str, rules: &Value) {
         let resource = if namespace.is_empty() { "clusterroles" } else { "roles" };
         let metadata = json!({"namespace": namespace, "name": name});
         self.put(&format!("{resource}.{RBAC}"), json!({"metadata": metadata, "rules": rules}));
@@ -63,9 +62,9 @@ impl World {
         self.put("serviceaccounts", json!({"metadata": {"namespace": namespace, "name": name, "uid": uid}}));
     }
 
-    fn token(&self, namespace: &str, name: &str, spec: Value) -> String {
+    fn token(&self, namespace: &str, name: &str, spec: &Value) -> String {
         let request = json!({"kind": "TokenRequest", "spec": spec});
-        let answer = self.access.request_token(namespace, name, request).unwrap();
+        let answer = self.access.request_token(namespace, name, &request).unwrap();
         answer["status"]["token"].as_str().unwrap().to_owned()
     }
 
@@ -149,9 +148,9 @@ fn rules_allow_what_they_name_where_they_are_bound() {
         {"verbs": ["get"], "apiGroups": ["*"], "resources": ["secrets"], "resourceNames": ["one"]},
         {"verbs": ["get"], "nonResourceURLs": ["/logs/*", "/version"]},
     ]);
-    world.role("", "some", rules.clone());
-    world.role("here", "some", rules);
-    world.role("", "all", json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]));
+    world.role("", "some", &rules);
+    world.role("here", "some", &rules);
+    world.role("", "all", &json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]));
     world.bind("", "alice", "ClusterRole/some", "User/alice");
     world.bind("here", "bob", "Role/some", "User/bob");
     world.bind("here", "team", "ClusterRole/all", "Group/team");
@@ -200,9 +199,9 @@ fn a_change_counts_from_the_next_question_on() {
     check(&world, &alice, "get pods", false);
     world.bind("", "b", "ClusterRole/r", "User/alice");
     check(&world, &alice, "get pods", false);
-    world.role("", "r", rules("get"));
+    world.role("", "r", &rules("get"));
     check(&world, &alice, "get pods", true);
-    world.role("", "r", rules("list"));
+    world.role("", "r", &rules("list"));
     check(&world, &alice, "get pods", false);
     check(&world, &alice, "list pods", true);
     world.bind("", "b", "ClusterRole/r", "User/bob");
@@ -259,7 +258,7 @@ fn refusals_are_worded_as_kubernetes_words_them() {
 fn tokens_are_good_for_an_account_while_it_lasts() {
     let world = World::new();
     world.account("ns", "joe", "u1");
-    let token = world.token("ns", "joe", json!({}));
+    let token = world.token("ns", "joe", &json!({}));
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str())];
     let joe = r#"system:serviceaccount:ns:joe ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]"#;
@@ -327,7 +326,7 @@ fn tokens_can_be_asked_for_as_kubernetes_allows_it() {
         "metadata": {"namespace": "ns", "name": "p", "uid": "u2"}, "spec": {"serviceAccountName": "joe"},
     });
     world.put("pods", pod.clone());
-    let asked = |body: Value| world.access.request_token("ns", "joe", body);
+    let asked = |body: Value| world.access.request_token("ns", "joe", &body);
     let answer =
         asked(json!({"kind": "TokenRequest", "metadata": {}, "spec": {"audiences": ["a"]}})).unwrap();
     assert_eq!(answer["metadata"]["uid"], "u1");
@@ -374,7 +373,7 @@ fn tokens_outlive_a_restart_with_their_key() {
     let world = World::new();
     world.account("ns", "joe", "u1");
     let start = || Access::with_key(world.access.objects.clone(), pki.token_key()).unwrap();
-    let token = start().request_token("ns", "joe", json!({})).unwrap();
+    let token = start().request_token("ns", "joe", &json!({})).unwrap();
     let token = token["status"]["token"].as_str().unwrap();
     let audiences = [tokens::AUDIENCE.to_owned()];
     assert!(start().user_of(token, &audiences).is_ok());
@@ -388,13 +387,13 @@ fn impersonation_needs_the_right_to_it() {
     world.role(
         "",
         "imp",
-        json!([{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users", "groups"]}]),
+        &json!([{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users", "groups"]}]),
     );
     world.bind("", "joe", "ClusterRole/imp", "User/joe");
     world.role(
         "",
         "some",
-        json!([
+        &json!([
             {"verbs": ["impersonate-on:serviceaccount:get"], "apiGroups": [""], "resources": ["pods"]},
             {"verbs": ["impersonate:serviceaccount"], "apiGroups": ["authentication.k8s.io"], "resources": ["serviceaccounts"]},
         ]),
@@ -475,12 +474,12 @@ fn impersonation_needs_the_right_to_it() {
 fn nobody_gives_away_rights_that_they_do_not_have() {
     let world = World::new();
     let (roles, bindings) = (format!("clusterroles.{RBAC}"), format!("clusterrolebindings.{RBAC}"));
-    world.role("", "pods", json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
-    world.role("", "all", json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]));
+    world.role("", "pods", &json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
+    world.role("", "all", &json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]));
     world.role(
         "",
         "give",
-        json!([
+        &json!([
             {"verbs": ["escalate"], "apiGroups": [RBAC], "resources": ["roles"]},
             {"verbs": ["bind"], "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": ["all"]},
         ]),
@@ -535,8 +534,8 @@ fn nobody_gives_away_rights_that_they_do_not_have() {
 #[test]
 fn reviews_answer_what_the_authorizer_would() {
     let world = World::new();
-    world.role("", "pods", json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
-    world.role("", "urls", json!([{"verbs": ["get"], "nonResourceURLs": ["/version"]}]));
+    world.role("", "pods", &json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
+    world.role("", "urls", &json!([{"verbs": ["get"], "nonResourceURLs": ["/version"]}]));
     world.bind("ns", "joe", "ClusterRole/pods", "ServiceAccount/default/joe");
     world.bind("", "all", "ClusterRole/urls", "Group/system:authenticated");
     let joe = user("system:serviceaccount:default:joe", &["system:authenticated"]);

@@ -92,7 +92,7 @@ impl Rejected {
         Self::Bad(why.into())
     }
 
-    /// Writes the failure as TokenReviews do.
+    /// Writes the failure as `TokenReviews` do.
     pub(super) fn described(&self) -> String {
         const UNKNOWN: &str = "invalid bearer token";
         match self {

@@ -43,7 +43,7 @@ fn condition(api_service: &Value) -> Option<&Value> {
 }
 
 impl Aggregation {
-    /// Creates the APIServices of the groups that are served here, where they are missing.
+    /// Creates the `APIServices` of the groups that are served here, where they are missing.
     pub fn bootstrap(&self) -> Result<(), Status> {
         local::create(&self.0.objects)
     }

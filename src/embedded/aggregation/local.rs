@@ -1,4 +1,4 @@
-//! APIServices of groups that are served here. They lead nowhere, and show what there is.
+//! `APIServices` of groups that are served here. They lead nowhere, and show what there is.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::embedded::storage::Entry;
 const MANAGER: &str = "kube-apiserver";
 const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
-/// What all CustomResourceDefinitions have.
+/// What all `CustomResourceDefinitions` have.
 const CUSTOM: [u64; 2] = [1000, 100];
 /// Group, version, `groupPriorityMinimum` and `versionPriority` of the built-in groups.
 const BUILT_IN: [(&str, &str, [u64; 2]); 22] = [
@@ -49,7 +49,7 @@ pub(super) fn create(objects: &Objects) -> Result<(), Status> {
     Ok(())
 }
 
-/// Brings those of CustomResourceDefinitions up to date.
+/// Brings those of `CustomResourceDefinitions` up to date.
 pub(super) fn follow(objects: &Objects) {
     let (wanted, present) = (custom(objects), all(objects));
     let names: Vec<_> = wanted.iter().map(|(group, version)| format!("{version}.{group}")).collect();
@@ -82,7 +82,7 @@ fn report(result: Result<(), Status>) {
     }
 }
 
-/// Returns the groups and versions of established CustomResourceDefinitions.
+/// Returns the groups and versions of established `CustomResourceDefinitions`.
 fn custom(objects: &Objects) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for definition in read(objects, DEFINITIONS) {

@@ -29,7 +29,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 const PORT: u16 = 443;
 
-/// What an APIService says of its server.
+/// What an `APIService` says of its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spec {
     pub(super) group: String,
@@ -43,7 +43,7 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// Reads an APIService; nothing if we serve the group ourselves.
+    /// Reads an `APIService`; nothing if we serve the group ourselves.
     pub(super) fn of(object: &Value) -> Option<Self> {
         let spec = &object["spec"];
         let service = spec["service"].as_object()?;
@@ -116,14 +116,12 @@ impl Route {
             let message = format!("service/{service} in {namespace:?} is not present");
             return Err(Failure::NoWay("ServiceNotFound", message));
         };
-        match (object["spec"]["type"].as_str(), object["spec"]["externalName"].as_str()) {
-            (Some("ExternalName"), Some(host)) => Ok((host.to_owned(), *port)),
-            // There is no network between the Pods of this cluster.
-            _ => {
-                let message = format!("cannot find endpointslices for service/{service} in {namespace:?}");
-                Err(Failure::NoWay("EndpointsNotFound", message))
-            }
-        }
+        let external =
+            object["spec"]["externalName"].as_str().filter(|_| object["spec"]["type"] == "ExternalName");
+        // There is no network between the Pods of this cluster.
+        let message = || format!("cannot find endpointslices for service/{service} in {namespace:?}");
+        let host = external.ok_or_else(|| Failure::NoWay("EndpointsNotFound", message()))?;
+        Ok((host.to_owned(), *port))
     }
 
     /// Sends a request whose URI is a path.

@@ -1,5 +1,4 @@
 //! A server behind the aggregator: over TLS as on a real cluster, and in this process.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::sync::Mutex as StdMutex;
 
@@ -74,7 +73,7 @@ fn condition(objects: &Objects) -> String {
 }
 
 /// What a server of an API answers; unknown paths echo the headers.
-async fn serve(request: Request<Body>) -> Response<Body> {
+fn serve(request: Request<Body>) -> Response<Body> {
     let resource = |name: &str, kind: &str| json!({"name": name, "singularName": "thing", "namespaced": true, "kind": kind, "verbs": ["get"]});
     let body = match request.uri().path() {
         "/apis/example/v1" => {
@@ -135,7 +134,7 @@ async fn start(pki: &Pki) -> (u16, String, Arc<StdMutex<usize>>, tokio::task::Jo
             running.spawn(async move {
                 let stream = acceptor.accept(socket).await.unwrap();
                 let service = service_fn(async |request: Request<Incoming>| {
-                    Ok::<_, Infallible>(serve(request.map(Body::new)).await)
+                    Ok::<_, Infallible>(serve(request.map(Body::new)))
                 });
                 let builder = auto::Builder::new(TokioExecutor::new());
                 _ = builder.serve_connection(TokioIo::new(stream), service).await;
@@ -250,7 +249,7 @@ async fn a_server_in_this_process_is_discovered() {
     assert_eq!(json!(aggregation.discovery()), stale);
     assert!(aggregation.openapi().is_empty());
 
-    let service = tower::service_fn(async |request| Ok::<_, Infallible>(serve(request).await));
+    let service = tower::service_fn(async |request| Ok::<_, Infallible>(serve(request)));
     let service = InProcess::new(service);
     aggregation.upstream("example", "v1", Upstream::InProcess(service));
     assert!(aggregation.look().await);

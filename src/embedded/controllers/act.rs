@@ -56,12 +56,22 @@ pub(super) struct Event {
 
 impl Act {
     /// Something happened as it should.
-    pub(super) fn normal(object: &Value, source: &'static str, reason: &'static str, message: String) -> Self {
+    pub(super) fn normal(
+        object: &Value,
+        source: &'static str,
+        reason: &'static str,
+        message: String,
+    ) -> Self {
         Self::Event(Event { object: object.clone(), severity: "Normal", reason, message, source })
     }
 
     /// Something went wrong.
-    pub(super) fn warning(object: &Value, source: &'static str, reason: &'static str, message: String) -> Self {
+    pub(super) fn warning(
+        object: &Value,
+        source: &'static str,
+        reason: &'static str,
+        message: String,
+    ) -> Self {
         Self::Event(Event { object: object.clone(), severity: "Warning", reason, message, source })
     }
 }

@@ -12,9 +12,8 @@ pub(super) const NODE: &str = "embedded";
 
 /// Everything, in an order in which it can be created.
 pub(super) fn objects() -> Vec<Value> {
-    let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"].map(|name| {
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    });
+    let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"]
+        .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
     let critical = [
         (
             "system-node-critical",

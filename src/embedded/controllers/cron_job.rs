@@ -1,4 +1,4 @@
-//! CronJobs: a Job each time their schedule says so.
+//! `CronJobs`: a Job each time their schedule says so.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use jiff::{Span, Timestamp, Zoned};
 use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, MANAGER, Plan};
-use super::fields::{compact, controller_reference, count_or, holds, is_leaving, list, name, namespace, stamp, text, time, uid};
+use super::fields::{
+    compact, controller_reference, count_or, holds, is_leaving, list, name, namespace, stamp, text, time, uid,
+};
 
 const SOURCE: &str = "cronjob-controller";
 
-/// Decides what a CronJob needs. `jobs` are its own.
+/// Decides what a `CronJob` needs. `jobs` are its own.
 pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     let is_over = |job: &Value| holds(job, "Complete") || holds(job, "Failed");
@@ -22,7 +24,10 @@ pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
         let message = format!("Saw completed job: {}, condition: {end}", name(job));
         plan.push(Act::normal(cron, SOURCE, "SawCompletedJob", message));
     }
-    let done = jobs.iter().filter(|job| holds(job, "Complete")).filter_map(|job| job["status"]["completionTime"].as_str());
+    let done = jobs
+        .iter()
+        .filter(|job| holds(job, "Complete"))
+        .filter_map(|job| job["status"]["completionTime"].as_str());
     if let Some(last) = done.max().filter(|last| *last > text(cron, "/status/lastSuccessfulTime")) {
         status["lastSuccessfulTime"] = last.into();
     }
@@ -32,7 +37,8 @@ pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
     let is_off = is_leaving(cron) || cron["spec"]["suspend"] == true;
     if let Some(schedule) = Schedule::parse(text(cron, "/spec/schedule")).filter(|_| !is_off) {
         let zone = TimeZone::get(text(cron, "/spec/timeZone")).unwrap_or(TimeZone::UTC);
-        let since = time(cron, "/status/lastScheduleTime").or_else(|| time(cron, "/metadata/creationTimestamp"));
+        let since =
+            time(cron, "/status/lastScheduleTime").or_else(|| time(cron, "/metadata/creationTimestamp"));
         let due = schedule.last_between(since.unwrap_or(now), now, &zone);
         let forbids = text(cron, "/spec/concurrencyPolicy") == "Forbid" && !active.is_empty();
         let late = cron["spec"]["startingDeadlineSeconds"].as_i64();
@@ -53,7 +59,9 @@ pub(super) fn plan(cron: &Value, jobs: &[Value], now: Timestamp) -> Plan {
             status["lastScheduleTime"] = stamp(due);
         }
         if let Some(next) = schedule.next_after(now, &zone) {
-            plan.after(Duration::try_from(next.duration_since(now)).unwrap_or_default() + Duration::from_millis(1));
+            plan.after(
+                Duration::try_from(next.duration_since(now)).unwrap_or_default() + Duration::from_millis(1),
+            );
         }
     }
     status["active"] = active.into();
@@ -93,7 +101,7 @@ fn job_of(cron: &Value, due: Timestamp) -> Value {
     json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
 }
 
-/// When a CronJob is due: minutes, hours, days of the month, months and days of the week, as bits.
+/// When a `CronJob` is due: minutes, hours, days of the month, months and days of the week, as bits.
 #[derive(Debug, PartialEq)]
 struct Schedule {
     fields: [u64; 5],
@@ -102,7 +110,8 @@ struct Schedule {
 }
 
 const RANGES: [(u32, u32); 5] = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {

@@ -1,17 +1,25 @@
-//! DaemonSets: one pod on each node.
+//! `DaemonSets`: one pod on each node.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, MANAGER, Plan};
-use super::fields::{Round, compact, count, has_all, holds, is_leaving, label, list, name, scaled, text};
+use super::fields::{
+    Round, annotation, compact, count, has_all, holds, is_leaving, label, list, name, scaled, text,
+};
 use super::replica_set::{is_over, pod_of, until_available};
 use super::revision;
 
 const SOURCE: &str = "daemonset-controller";
 
-/// Decides what a DaemonSet needs.
-pub(super) fn plan(set: &Value, pods: &[Value], revisions: &[Value], nodes: &[Value], now: Timestamp) -> Plan {
+/// Decides what a `DaemonSet` needs.
+pub(super) fn plan(
+    set: &Value,
+    pods: &[Value],
+    revisions: &[Value],
+    nodes: &[Value],
+    now: Timestamp,
+) -> Plan {
     let live: Vec<_> = pods.iter().map(|pod| label(pod, revision::LABEL)).collect();
     let update = revision::current(set, revisions, revision::LABEL, &live);
     let selector = &set["spec"]["template"]["spec"]["nodeSelector"];
@@ -87,9 +95,10 @@ fn on(pod: &Value) -> &str {
     if bound.is_empty() { meant_for(pod).unwrap_or_default() } else { bound }
 }
 
-/// The node that the affinity of a DaemonSet's pod names.
+/// The node that the affinity of a `DaemonSet`'s pod names.
 pub(super) fn meant_for(pod: &Value) -> Option<&str> {
-    const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    const TERMS: &str =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
     let field = list(pod, TERMS).first()?["matchFields"].get(0)?;
     (field["key"] == "metadata.name").then(|| field["values"][0].as_str())?
 }
@@ -97,9 +106,11 @@ pub(super) fn meant_for(pod: &Value) -> Option<&str> {
 fn pod_for(set: &Value, node: &Value, hash: &str) -> Value {
     let mut pod = pod_of(set, &set["spec"]["template"]);
     pod["metadata"]["labels"][revision::LABEL] = hash.into();
-    let generation = count(set, "/metadata/annotations/deprecated.daemonset.template.generation");
-    let generation = if generation == 0 { count(set, "/metadata/generation") } else { generation };
-    pod["metadata"]["labels"]["pod-template-generation"] = generation.to_string().into();
+    let generation = match annotation(set, "deprecated.daemonset.template.generation") {
+        "" => count(set, "/metadata/generation").to_string(),
+        known => known.to_owned(),
+    };
+    pod["metadata"]["labels"]["pod-template-generation"] = generation.into();
     let field = json!({"key": "metadata.name", "operator": "In", "values": [name(node)]});
     pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
         json!({"nodeSelectorTerms": [{"matchFields": [field]}]});

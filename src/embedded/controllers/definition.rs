@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions that are being deleted: their objects go first.
+//! `CustomResourceDefinitions` that are being deleted: their objects go first.
 
 use serde_json::Value;
 

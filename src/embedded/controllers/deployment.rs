@@ -1,4 +1,4 @@
-//! Deployments: one ReplicaSet for each template, scaled up and down so that enough pods stay available.
+//! Deployments: one `ReplicaSet` for each template, scaled up and down so that enough pods stay available.
 
 mod progress;
 mod scale;
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::act::{Act, Deletion, Plan};
 use super::fields::{
-    annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace, put_condition,
-    stamp, text,
+    annotation, controller_reference, count, count_or, hash, is_leaving, list, name, namespace,
+    put_condition, stamp, text,
 };
 use super::replica_set::is_over;
 
@@ -17,9 +17,10 @@ const SOURCE: &str = "deployment-controller";
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MAXIMUM: &str = "deployment.kubernetes.io/max-replicas";
+const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const HASH: &str = "pod-template-hash";
 
-/// A ReplicaSet of a Deployment, and how large it is to be.
+/// A `ReplicaSet` of a Deployment, and how large it is to be.
 #[derive(Debug)]
 struct Set {
     object: Value,
@@ -42,7 +43,7 @@ impl Set {
     }
 }
 
-/// Decides what a Deployment needs. `sets` are its ReplicaSets, `pods` theirs.
+/// Decides what a Deployment needs. `sets` are its `ReplicaSets`, `pods` theirs.
 pub(super) fn plan(deployment: &Value, sets: &[Value], pods: &[Value], now: Timestamp) -> Plan {
     let mut sets: Vec<_> = sets.iter().map(|set| known(deployment, set)).collect();
     sets.sort_by(|a, b| age(&a.object).cmp(&age(&b.object)));
@@ -61,7 +62,9 @@ pub(super) fn plan(deployment: &Value, sets: &[Value], pods: &[Value], now: Time
     let paused = deployment["spec"]["paused"] == true;
     let is_scaling = sets.iter().any(|set| {
         set.size > 0
-            && annotation(&set.object, DESIRED).parse::<i64>().is_ok_and(|desired| desired != replicas(deployment))
+            && annotation(&set.object, DESIRED)
+                .parse::<i64>()
+                .is_ok_and(|desired| desired != replicas(deployment))
     });
     let mut after = deployment.clone();
     if paused || is_scaling {
@@ -133,7 +136,7 @@ fn has_old_pods(sets: &[Set], pods: &[Value]) -> bool {
     sets.iter().any(|set| !set.is_new && set.actual() > 0) || pods.iter().any(is_old)
 }
 
-/// Makes the ReplicaSet for the template, unless there is one.
+/// Makes the `ReplicaSet` for the template, unless there is one.
 fn add_new_set(plan: &mut Plan, after: &mut Value, sets: &mut Vec<Set>, now: Timestamp) {
     if sets.iter().any(|set| set.is_new) {
         return;
@@ -183,18 +186,18 @@ fn add_new_set(plan: &mut Plan, after: &mut Value, sets: &mut Vec<Set>, now: Tim
     }
 }
 
-/// Annotations of a Deployment that its ReplicaSets have as well.
+/// Annotations of a Deployment that its `ReplicaSets` have as well.
 fn inherited(deployment: &Value) -> Map<String, Value> {
     let skipped = |key: &str| {
         key == "kubectl.kubernetes.io/last-applied-configuration"
             || key == "deprecated.deployment.rollback.to"
-            || [REVISION, DESIRED, MAXIMUM, "deployment.kubernetes.io/revision-history"].contains(&key)
+            || [REVISION, DESIRED, MAXIMUM, HISTORY].contains(&key)
     };
     let all = deployment["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
     all.into_iter().filter(|(key, _)| !skipped(key)).collect()
 }
 
-/// Gives the Deployment the revision of its newest ReplicaSet.
+/// Gives the Deployment the revision of its newest `ReplicaSet`.
 fn adopt_revision(after: &mut Value, sets: &[Set], now: Timestamp) {
     let Some(new) = sets.iter().find(|set| set.is_new) else { return };
     let revision = revision_of_new(sets).to_string();
@@ -207,13 +210,13 @@ fn adopt_revision(after: &mut Value, sets: &[Set], now: Timestamp) {
     }
 }
 
-/// The revision that the new ReplicaSet must have: above all others.
+/// The revision that the new `ReplicaSet` must have: above all others.
 fn revision_of_new(sets: &[Set]) -> i64 {
     let others = sets.iter().filter(|set| !set.is_new).map(Set::revision).max().unwrap_or_default();
     sets.iter().find(|set| set.is_new).map_or(0, Set::revision).max(others + 1)
 }
 
-/// Writes sizes and annotations that differ from what the ReplicaSets have.
+/// Writes sizes and annotations that differ from what the `ReplicaSets` have.
 fn resize(plan: &mut Plan, deployment: &Value, sets: &[Set], force: bool) {
     for set in sets.iter().filter(|set| set.exists) {
         let mut object = set.object.clone();
@@ -234,7 +237,7 @@ fn resize(plan: &mut Plan, deployment: &Value, sets: &[Set], force: bool) {
     }
 }
 
-/// Keeps what the new ReplicaSet has from its Deployment up to date.
+/// Keeps what the new `ReplicaSet` has from its Deployment up to date.
 fn follow(set: &mut Value, deployment: &Value, revision: i64) {
     for (key, value) in inherited(deployment) {
         set["metadata"]["annotations"][key] = value;
@@ -242,7 +245,6 @@ fn follow(set: &mut Value, deployment: &Value, revision: i64) {
     let old = annotation(set, REVISION).to_owned();
     if old.parse::<i64>().unwrap_or_default() < revision {
         set["metadata"]["annotations"][REVISION] = revision.to_string().into();
-        const HISTORY: &str = "deployment.kubernetes.io/revision-history";
         if !old.is_empty() {
             let history = annotation(set, HISTORY);
             let history = if history.is_empty() { old } else { format!("{history},{old}") };
@@ -267,14 +269,16 @@ fn scaled_event(deployment: &Value, set: &Value, from: i64, to: i64) -> Act {
     Act::normal(deployment, SOURCE, "ScalingReplicaSet", message)
 }
 
-/// Deletes old ReplicaSets beyond `revisionHistoryLimit`.
+/// Deletes old `ReplicaSets` beyond `revisionHistoryLimit`.
 fn clean_up(plan: &mut Plan, deployment: &Value, sets: &[Set]) {
     let limit = count_or(deployment, "/spec/revisionHistoryLimit", 10);
     let mut old: Vec<_> = sets.iter().filter(|set| !set.is_new && !is_leaving(&set.object)).collect();
     old.sort_by_key(|set| set.revision());
     let surplus = old.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
     let is_empty = |set: &&&Set| {
-        set.actual() == 0 && set.size == 0 && count_or(&set.object, "/spec/replicas", 1) == 0
+        set.actual() == 0
+            && set.size == 0
+            && count_or(&set.object, "/spec/replicas", 1) == 0
             && count(&set.object, "/status/observedGeneration") >= count(&set.object, "/metadata/generation")
     };
     for set in old.iter().take(surplus).filter(is_empty) {
@@ -284,14 +288,16 @@ fn clean_up(plan: &mut Plan, deployment: &Value, sets: &[Set]) {
 
 fn pause(after: &mut Value, now: Timestamp) {
     let progressing = progress::find(after, "Progressing").map(|known| text(known, "/reason").to_owned());
-    let is_told = progressing.is_some_and(|reason| reason == "DeploymentPaused" || reason == "ProgressDeadlineExceeded");
+    let is_told = progressing
+        .is_some_and(|reason| reason == "DeploymentPaused" || reason == "ProgressDeadlineExceeded");
     if progress::has_deadline(after) && !is_told {
         put(after, "Progressing", "Unknown", ("DeploymentPaused", "Deployment is paused"), now);
     }
 }
 
 fn resume(after: &mut Value, now: Timestamp) {
-    let paused = progress::find(after, "Progressing").is_some_and(|known| known["reason"] == "DeploymentPaused");
+    let paused =
+        progress::find(after, "Progressing").is_some_and(|known| known["reason"] == "DeploymentPaused");
     if paused {
         put(after, "Progressing", "Unknown", ("DeploymentResumed", "Deployment is resumed"), now);
     }

@@ -11,8 +11,8 @@ use super::namespace::Elsewhere;
 use super::pod::Tempo;
 use super::world::World;
 use super::{
-    cron_job, daemon_set, definition, deployment, job, namespace as namespaces, pod, policy, replica_set, service,
-    stateful_set, volume,
+    cron_job, daemon_set, definition, deployment, job, namespace as namespaces, pod, policy, replica_set,
+    service, stateful_set, volume,
 };
 use crate::embedded::storage::Key;
 use crate::manifest::Scope;
@@ -24,10 +24,23 @@ const EVENT_LIFE: i64 = 3600;
 pub(super) fn is_handled(resource: &str) -> bool {
     matches!(
         resource,
-        "namespaces" | "pods" | "services" | "endpoints" | "persistentvolumeclaims" | "persistentvolumes" | "events"
-            | "deployments.apps" | "replicasets.apps" | "statefulsets.apps" | "daemonsets.apps" | "jobs.batch"
-            | "cronjobs.batch" | "ingresses.networking.k8s.io" | "poddisruptionbudgets.policy"
-            | "horizontalpodautoscalers.autoscaling" | "customresourcedefinitions.apiextensions.k8s.io"
+        "namespaces"
+            | "pods"
+            | "services"
+            | "endpoints"
+            | "persistentvolumeclaims"
+            | "persistentvolumes"
+            | "events"
+            | "deployments.apps"
+            | "replicasets.apps"
+            | "statefulsets.apps"
+            | "daemonsets.apps"
+            | "jobs.batch"
+            | "cronjobs.batch"
+            | "ingresses.networking.k8s.io"
+            | "poddisruptionbudgets.policy"
+            | "horizontalpodautoscalers.autoscaling"
+            | "customresourcedefinitions.apiextensions.k8s.io"
     )
 }
 
@@ -57,11 +70,14 @@ pub(super) fn plan(world: &mut World, key: &Key, object: &Value) -> Plan {
         }),
         "cronjobs.batch" => cron_job::plan(object, &world.owned(object, "jobs.batch"), now),
         "services" => of_service(world, object, now),
-        "endpoints" if world.get("services", &key.namespace, &key.name).is_none() => service::stray_endpoints(object),
+        "endpoints" if world.get("services", &key.namespace, &key.name).is_none() => {
+            service::stray_endpoints(object)
+        }
         "ingresses.networking.k8s.io" => service::ingress(object, "198.18.0.1"),
         "persistentvolumeclaims" => world.claim_plan(object),
         "persistentvolumes" => {
-            let (within, named) = (text(object, "/spec/claimRef/namespace"), text(object, "/spec/claimRef/name"));
+            let (within, named) =
+                (text(object, "/spec/claimRef/namespace"), text(object, "/spec/claimRef/name"));
             let claim = world.get("persistentvolumeclaims", within, named);
             volume::volume(object, claim.as_ref(), now)
         }
@@ -80,7 +96,8 @@ pub(super) fn plan(world: &mut World, key: &Key, object: &Value) -> Plan {
 
 /// Decides what the absence of an object needs.
 pub(super) fn gone(world: &World, key: &Key) -> Plan {
-    let left = (&*key.resource == "services").then(|| world.get("endpoints", &key.namespace, &key.name)).flatten();
+    let left =
+        (&*key.resource == "services").then(|| world.get("endpoints", &key.namespace, &key.name)).flatten();
     left.map_or_else(Plan::nothing, |left| service::stray_endpoints(&left))
 }
 
@@ -103,7 +120,11 @@ fn of_owner(
 fn of_deployment(world: &mut World, object: &Value, now: Timestamp) -> Plan {
     of_owner(world, object, "replicasets.apps", |world, sets| {
         let recreate = text(object, "/spec/strategy/type") == "Recreate";
-        let pods = if recreate { sets.iter().flat_map(|set| world.owned(set, "pods")).collect() } else { Vec::new() };
+        let pods = if recreate {
+            sets.iter().flat_map(|set| world.owned(set, "pods")).collect()
+        } else {
+            Vec::new()
+        };
         deployment::plan(object, &sets, &pods, now)
     })
 }
@@ -117,11 +138,20 @@ fn of_pod(world: &mut World, object: &Value, now: Timestamp) -> Plan {
         pace: world.settings.pace,
         backoff: world.settings.backoff,
     };
-    let address = if is_starting && text(object, "/status/podIP").is_empty() { world.pod_address() } else { String::new() };
-    let has_claims = list(object, "/spec/volumes").iter().any(|volume| volume["persistentVolumeClaim"].is_object());
+    let address = if is_starting && text(object, "/status/podIP").is_empty() {
+        world.pod_address()
+    } else {
+        String::new()
+    };
+    let has_claims =
+        list(object, "/spec/volumes").iter().any(|volume| volume["persistentVolumeClaim"].is_object());
     let around = pod::Around {
         nodes: &if is_new { world.list("nodes", "") } else { Vec::new() },
-        claims: &if is_new && has_claims { world.list("persistentvolumeclaims", namespace(object)) } else { Vec::new() },
+        claims: &if is_new && has_claims {
+            world.list("persistentvolumeclaims", namespace(object))
+        } else {
+            Vec::new()
+        },
         address: &address,
         missing: if is_starting { missing(world, object) } else { None },
     };

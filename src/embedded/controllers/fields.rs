@@ -68,6 +68,15 @@ pub(super) fn without_finalizer(object: &Value, finalizer: &str) -> Value {
     object
 }
 
+/// The object with the finalizer.
+pub(super) fn with_finalizer(object: &Value, finalizer: &str) -> Value {
+    let mut object = object.clone();
+    let mut finalizers = list(&object, "/metadata/finalizers").to_vec();
+    finalizers.push(finalizer.into());
+    object["metadata"]["finalizers"] = finalizers.into();
+    object
+}
+
 /// The time as objects write it: whole seconds.
 pub(super) fn stamp(now: Timestamp) -> Value {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
@@ -170,7 +179,10 @@ pub(super) fn compact(value: Value, keep: &[&str]) -> Value {
         Value::Array(items) => items.is_empty(),
         Value::Bool(_) | Value::Object(_) => false,
     };
-    map.into_iter().filter(|(key, value)| keep.contains(&&**key) || !is_empty(value)).collect::<Map<_, _>>().into()
+    map.into_iter()
+        .filter(|(key, value)| keep.contains(&&**key) || !is_empty(value))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// A short name for a value: equal values have equal names. It looks like the hashes of

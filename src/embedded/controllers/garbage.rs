@@ -51,7 +51,12 @@ enum Standing {
 }
 
 /// Judges an object. `is_known` says whether objects of a kind are among those that are indexed.
-pub(super) fn judge(key: &Key, node: &Node, index: &Index, is_known: impl Fn(&Owner) -> Option<bool>) -> Verdict {
+pub(super) fn judge(
+    key: &Key,
+    node: &Node,
+    index: &Index,
+    is_known: impl Fn(&Owner) -> Option<bool>,
+) -> Verdict {
     if node.orphan {
         let dependents = index.dependents(&node.uid).map(|key| (**key).clone()).collect();
         return Verdict { step: Step::Orphan(dependents), look_at: Vec::new() };
@@ -75,7 +80,8 @@ pub(super) fn judge(key: &Key, node: &Node, index: &Index, is_known: impl Fn(&Ow
         () if solid > 0 && waiting.is_empty() && dangling.is_empty() => Step::None,
         () if solid > 0 => Step::Disown(waiting.into_iter().chain(dangling).collect()),
         () if !waiting.is_empty() && has_dependents => {
-            let in_circle = index.dependents(&node.uid).any(|key| index.get(key).is_some_and(|node| node.foreground));
+            let in_circle =
+                index.dependents(&node.uid).any(|key| index.get(key).is_some_and(|node| node.foreground));
             Step::Foreground(if in_circle { Held::InCircle } else { Held::Free })
         }
         () => Step::Delete("Background"),
@@ -89,7 +95,8 @@ fn foreground(node: &Node, index: &Index) -> Verdict {
         dependent.owners.iter().any(|owner| owner.uid == node.uid && owner.block_owner_deletion == Some(true))
     };
     let all = index.dependents(&node.uid);
-    let blocking: Vec<_> = all.filter(|key| index.get(key).is_some_and(blocks)).map(|key| (**key).clone()).collect();
+    let blocking: Vec<_> =
+        all.filter(|key| index.get(key).is_some_and(blocks)).map(|key| (**key).clone()).collect();
     if blocking.is_empty() {
         return Verdict { step: Step::Release("foregroundDeletion"), look_at: Vec::new() };
     }
@@ -104,7 +111,8 @@ fn standing(key: &Key, owner: &Owner, index: &Index, is_known: &impl Fn(&Owner) 
         return Standing::Solid;
     }
     let namespace = if is_namespaced { &*key.namespace } else { "" };
-    let found = index.find(&owner.uid).filter(|found| *found.namespace == *namespace && found.name == owner.name);
+    let found =
+        index.find(&owner.uid).filter(|found| *found.namespace == *namespace && found.name == owner.name);
     match found.and_then(|found| index.get(found)) {
         None => Standing::Dangling,
         Some(node) if node.foreground => Standing::Waiting,
@@ -117,7 +125,8 @@ pub(super) fn acts(object: &Value, step: &Step, mut read: impl FnMut(&Key) -> Op
     match step {
         Step::None => Vec::new(),
         Step::Delete(policy) => {
-            let has = |finalizer: &str| list(object, "/metadata/finalizers").iter().any(|known| known == finalizer);
+            let has =
+                |finalizer: &str| list(object, "/metadata/finalizers").iter().any(|known| known == finalizer);
             let policy = match () {
                 () if has("orphan") => "Orphan",
                 () if has("foregroundDeletion") => "Foreground",
@@ -129,7 +138,10 @@ pub(super) fn acts(object: &Value, step: &Step, mut read: impl FnMut(&Key) -> Op
         Step::Release(finalizer) => vec![Act::Update(without_finalizer(object, finalizer))],
         Step::Orphan(dependents) => {
             let uid = Box::from(super::fields::uid(object));
-            let free = dependents.iter().filter_map(&mut read).map(|it| Act::Update(without_owners(&it, std::slice::from_ref(&uid))));
+            let free = dependents
+                .iter()
+                .filter_map(&mut read)
+                .map(|it| Act::Update(without_owners(&it, std::slice::from_ref(&uid))));
             free.chain([Act::Update(without_finalizer(object, "orphan"))]).collect()
         }
         Step::Foreground(held) => {
@@ -149,7 +161,8 @@ pub(super) fn acts(object: &Value, step: &Step, mut read: impl FnMut(&Key) -> Op
 fn without_owners(object: &Value, uids: &[Box<str>]) -> Value {
     let mut object = object.clone();
     let is_left = |owner: &Value| !uids.iter().any(|uid| owner["uid"] == **uid);
-    let left: Vec<_> = list(&object, "/metadata/ownerReferences").iter().filter(|it| is_left(it)).cloned().collect();
+    let left: Vec<_> =
+        list(&object, "/metadata/ownerReferences").iter().filter(|it| is_left(it)).cloned().collect();
     if let Some(metadata) = object["metadata"].as_object_mut() {
         if left.is_empty() {
             metadata.shift_remove("ownerReferences");

@@ -150,7 +150,9 @@ impl Index {
 
     /// What a controller with this uid has of a resource.
     pub(super) fn controlled(&self, uid: &str, resource: &str) -> Vec<Arc<Key>> {
-        let owns = |node: &Node| node.owners.iter().any(|owner| *owner.uid == *uid && owner.controller == Some(true));
+        let owns = |node: &Node| {
+            node.owners.iter().any(|owner| *owner.uid == *uid && owner.controller == Some(true))
+        };
         let keys = self.dependents(uid).filter(|key| *key.resource == *resource);
         keys.filter(|key| self.nodes.get(&***key).is_some_and(owns)).cloned().collect()
     }

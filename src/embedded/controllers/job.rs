@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, MANAGER, Plan};
 use super::fields::{
-    annotation, compact, condition, count, count_or, holds, is_leaving, list, name, put_condition, stamp, text, time,
+    annotation, compact, condition, count, count_or, holds, is_leaving, list, name, put_condition, stamp,
+    text, time,
 };
 use super::replica_set::{is_active, is_terminating, pod_of};
 
@@ -45,7 +46,9 @@ pub(super) fn plan(job: &Value, pods: &[Value], backoff: Duration, now: Timestam
 /// A finished Job goes `ttlSecondsAfterFinished` after its end.
 fn after_the_end(job: &Value, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
-    let Some(ttl) = job["spec"]["ttlSecondsAfterFinished"].as_i64().filter(|_| !is_leaving(job)) else { return plan };
+    let Some(ttl) = job["spec"]["ttlSecondsAfterFinished"].as_i64().filter(|_| !is_leaving(job)) else {
+        return plan;
+    };
     let finished = condition(job, "Complete").or_else(|| condition(job, "Failed"));
     let end = finished.and_then(|finished| time(finished, "/lastTransitionTime")).unwrap_or(now);
     let left = ttl - now.duration_since(end).as_secs();
@@ -112,7 +115,9 @@ impl Job<'_> {
             self.active().filter(|pod| text(pod, "/status/phase") == "Running").map(each).sum::<i64>()
         };
         let on_failure = text(self.object, "/spec/template/spec/restartPolicy") == "OnFailure";
-        if i64::try_from(self.failed()).is_ok_and(|failed| failed > limit) || (on_failure && restarts() > limit) {
+        if i64::try_from(self.failed()).is_ok_and(|failed| failed > limit)
+            || (on_failure && restarts() > limit)
+        {
             return Some(LIMIT);
         }
         let deadline = self.object["spec"]["activeDeadlineSeconds"].as_i64()?;
@@ -156,7 +161,8 @@ impl Job<'_> {
     }
 
     fn run(&mut self, plan: &mut Plan, backoff: Duration) {
-        let was_suspended = self.conditions.iter().any(|known| known["type"] == "Suspended" && known["status"] == "True");
+        let was_suspended =
+            self.conditions.iter().any(|known| known["type"] == "Suspended" && known["status"] == "True");
         if was_suspended && self.put("Suspended", "False", ("JobResumed", "Job resumed")) {
             plan.push(Act::normal(self.object, SOURCE, "Resumed", "Job resumed".into()));
         }
@@ -164,8 +170,10 @@ impl Job<'_> {
         let active = i64::try_from(self.active().count()).unwrap_or(i64::MAX);
         let open = self.object["spec"]["completions"].as_i64().map(|wanted| wanted - self.succeeded());
         // A work queue starts no new pods once one of them has succeeded.
-        let wanted = open.map_or(if self.succeeded() > 0 { active } else { parallelism }, |open| open.min(parallelism));
-        let terminating = i64::try_from(self.pods.iter().filter(|pod| is_terminating(pod)).count()).unwrap_or(0);
+        let wanted = open
+            .map_or(if self.succeeded() > 0 { active } else { parallelism }, |open| open.min(parallelism));
+        let terminating =
+            i64::try_from(self.pods.iter().filter(|pod| is_terminating(pod)).count()).unwrap_or(0);
         let replaces_failed = text(self.object, "/spec/podReplacementPolicy") == "Failed";
         let missing = wanted - active - if replaces_failed { terminating } else { 0 };
         for pod in self.active().take(usize::try_from(-missing).unwrap_or_default()) {
@@ -190,7 +198,9 @@ impl Job<'_> {
             list(pod, "/status/containerStatuses").iter().filter_map(finished).max()
         });
         let Some(last) = ends.max() else { return Duration::ZERO };
-        let whole = backoff.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(Duration::from_mins(10));
+        let whole = backoff
+            .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
+            .min(Duration::from_mins(10));
         let passed = Duration::try_from(self.now.duration_since(last)).unwrap_or_default();
         whole.saturating_sub(passed)
     }

@@ -80,7 +80,8 @@ pub(super) fn empty(
         plan.push(Act::Finalize(namespace));
         return plan;
     }
-    let is_waiting = plan.acts.is_empty() && (!counts.is_empty() || matches!(elsewhere, Elsewhere::Failed(_)));
+    let is_waiting =
+        plan.acts.is_empty() && (!counts.is_empty() || matches!(elsewhere, Elsewhere::Failed(_)));
     if is_waiting {
         let mut status = namespace["status"].clone();
         status["conditions"] = conditions(namespace, contents, &counts, elsewhere, now).into();
@@ -108,19 +109,31 @@ fn conditions(
         format!("{resource}{dot} has {count} resource instances")
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    let remaining =
-        (!counts.is_empty()).then(|| ("SomeResourcesRemain", format!("Some resources are remaining: {told}")));
+    let remaining = (!counts.is_empty())
+        .then(|| ("SomeResourcesRemain", format!("Some resources are remaining: {told}")));
     let mut finalizers: BTreeMap<&str, usize> = BTreeMap::new();
     for finalizer in contents.values().flatten().flat_map(|object| list(object, "/metadata/finalizers")) {
         *finalizers.entry(finalizer.as_str().unwrap_or_default()).or_default() += 1;
     }
-    let told = finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances"));
+    let told =
+        finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances"));
     let told = told.collect::<Vec<_>>().join(", ");
-    let held = (!finalizers.is_empty())
-        .then(|| ("SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {told}")));
+    let held = (!finalizers.is_empty()).then(|| {
+        ("SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {told}"))
+    });
     let all = [
-        ("NamespaceDeletionDiscoveryFailure", discovery, "ResourcesDiscovered", "All resources successfully discovered"),
-        ("NamespaceDeletionGroupVersionParsingFailure", None, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            discovery,
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            None,
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
         (
             "NamespaceDeletionContentFailure",
             None,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, KUBELET, Plan};
 use super::daemon_set::meant_for;
-use super::fields::{has_all, is_leaving, list, name, namespace, put_condition, stamp, text, time};
+use super::fields::{has_all, is_leaving, list, name, namespace, put_condition, stamp, text, time, uid};
 use super::replica_set::is_over;
 
 /// What a pod is among.
@@ -21,7 +21,7 @@ pub(super) struct Around<'a> {
     pub claims: &'a [Value],
     /// The address it gets if it needs one.
     pub address: &'a str,
-    /// What its containers need and cannot have, as the kubelet words it: a ConfigMap that is not there.
+    /// What its containers need and cannot have, as the kubelet words it: a `ConfigMap` that is not there.
     pub missing: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn plan(pod: &Value, around: &Around<'_>, tempo: Tempo, now: Timestam
     match text(pod, "/status/phase") {
         "Succeeded" | "Failed" => Plan::nothing(),
         "Running" => run(pod, tempo, now),
-        _ => paced(tempo, || start(pod, around, now)),
+        _ => paced(tempo, || start(pod, around, tempo.backoff, now)),
     }
 }
 
@@ -89,10 +89,14 @@ fn place<'a>(pod: &Value, around: &Around<'a>) -> Result<&'a str, String> {
     for wanted in volumes.filter(|claim| !claim.is_empty()) {
         let claim = around.claims.iter().find(|claim| name(claim) == wanted && !is_leaving(claim));
         let Some(claim) = claim else {
-            return Err(format!("0/{total} nodes are available: persistentvolumeclaim {wanted:?} not found. not found"));
+            return Err(format!(
+                "0/{total} nodes are available: persistentvolumeclaim {wanted:?} not found. not found"
+            ));
         };
         if text(claim, "/status/phase") != "Bound" {
-            return Err(format!("0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"));
+            return Err(format!(
+                "0/{total} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+            ));
         }
     }
     let fits = |node: &&Value| {
@@ -117,7 +121,7 @@ fn is_restarted(pod: &Value) -> bool {
 }
 
 /// Starts the containers.
-fn start(pod: &Value, around: &Around<'_>, now: Timestamp) -> Plan {
+fn start(pod: &Value, around: &Around<'_>, backoff: Duration, now: Timestamp) -> Plan {
     let mut status = base(pod, around.address, now);
     if let Some(missing) = &around.missing {
         return hold_back(pod, status, missing, now);
@@ -128,7 +132,7 @@ fn start(pod: &Value, around: &Around<'_>, now: Timestamp) -> Plan {
     let told = inits.iter().enumerate().map(|(at, container)| match () {
         () if text(container, "/restartPolicy") == "Always" && done(at) => running(container, now),
         () if done(at) => with_ready(ended(container, 0, now)),
-        () if failing == Some(at) && is_restarted(pod) => crashed(container, 1, now),
+        () if failing == Some(at) && is_restarted(pod) => crashed(pod, container, 1, backoff, now),
         () if failing == Some(at) => ended(container, 1, now),
         () => waiting(container, "PodInitializing", ""),
     });
@@ -144,7 +148,9 @@ fn start(pod: &Value, around: &Around<'_>, now: Timestamp) -> Plan {
     } else if fail && !is_restarted(pod) {
         ("Failed", main.iter().map(|container| ended(container, i64::from(fails(container)), now)).collect())
     } else {
-        let of = |container: &Value| if fails(container) { crashed(container, 1, now) } else { running(container, now) };
+        let of = |container: &Value| {
+            if fails(container) { crashed(pod, container, 1, backoff, now) } else { running(container, now) }
+        };
         ("Running", main.iter().map(of).collect())
     };
     let ready = phase == "Running" && !fail;
@@ -180,7 +186,10 @@ fn tell_failure(plan: &mut Plan, pod: &Value, failing: Option<&Value>) {
     if let Some(container) = failing.filter(|_| is_restarted(pod)) {
         let message = format!(
             "Back-off restarting failed container {} in pod {}_{}({})",
-            name_of(container), name(pod), namespace(pod), super::fields::uid(pod)
+            name_of(container),
+            name(pod),
+            namespace(pod),
+            uid(pod)
         );
         plan.push(Act::warning(pod, "kubelet", "BackOff", message));
     }
@@ -200,18 +209,15 @@ fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
             continue;
         }
         let restarts = told["restartCount"].as_i64().unwrap_or_default().max(1);
-        let doublings = u32::try_from(restarts - 1).unwrap_or(u32::MAX).min(16);
-        let delay = tempo.backoff.saturating_mul(1 << doublings).min(Duration::from_mins(5));
         let since = time(told, "/lastState/terminated/finishedAt").unwrap_or(now);
-        let left = delay.saturating_sub(Duration::try_from(now.duration_since(since)).unwrap_or_default());
-        if left.is_zero() {
-            let container = containers.iter().find(|container| container["name"] == told["name"]);
-            if let Some(container) = container {
-                *told = crashed(container, restarts + 1, now);
-            }
-            plan.after(tempo.backoff.saturating_mul(1 << (doublings + 1).min(16)).min(Duration::from_mins(5)));
-        } else {
+        let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let left = wait_after(restarts, tempo.backoff).saturating_sub(passed);
+        if !left.is_zero() {
             plan.after(left);
+        } else if let Some(container) = containers.iter().find(|container| container["name"] == told["name"])
+        {
+            *told = crashed(pod, container, restarts + 1, tempo.backoff, now);
+            plan.after(wait_after(restarts + 1, tempo.backoff));
         }
     }
     plan.status(KUBELET, pod, status);
@@ -221,7 +227,8 @@ fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
 fn succeed(pod: &Value, now: Timestamp) -> Plan {
     let mut status = pod["status"].clone();
     let started = |container: &Value| {
-        let known = list(pod, "/status/containerStatuses").iter().find(|told| told["name"] == container["name"]);
+        let known =
+            list(pod, "/status/containerStatuses").iter().find(|told| told["name"] == container["name"]);
         known.map(|told| told["state"]["running"]["startedAt"].clone()).filter(Value::is_string)
     };
     let of = |container: &Value| {
@@ -283,7 +290,9 @@ fn conditions(status: &mut Value, pod: &Value, (initialized, ready): (bool, bool
         if good { (Value::Null, Value::Null) } else { (Value::from(reason), Value::from(message)) }
     };
     let not_ready = || {
-        if is_over { why(false, "PodFailed", String::new()) } else {
+        if is_over {
+            why(false, "PodFailed", String::new())
+        } else {
             why(ready, "ContainersNotReady", format!("containers with unready status: {unready}"))
         }
     };
@@ -317,7 +326,7 @@ fn name_of(container: &Value) -> &str {
     text(container, "/name")
 }
 
-fn told(container: &Value, state: Value, (ready, started, restarts): (bool, bool, i64)) -> Value {
+fn told(container: &Value, state: &Value, (ready, started, restarts): (bool, bool, i64)) -> Value {
     json!({
         "name": container["name"], "image": container["image"], "imageID": "", "ready": ready, "started": started,
         "restartCount": restarts, "state": state, "lastState": {},
@@ -325,7 +334,7 @@ fn told(container: &Value, state: Value, (ready, started, restarts): (bool, bool
 }
 
 fn running(container: &Value, now: Timestamp) -> Value {
-    told(container, json!({"running": {"startedAt": stamp(now)}}), (true, true, 0))
+    told(container, &json!({"running": {"startedAt": stamp(now)}}), (true, true, 0))
 }
 
 fn waiting(container: &Value, reason: &str, message: &str) -> Value {
@@ -333,7 +342,7 @@ fn waiting(container: &Value, reason: &str, message: &str) -> Value {
     if !message.is_empty() {
         state["waiting"]["message"] = message.into();
     }
-    told(container, state, (false, false, 0))
+    told(container, &state, (false, false, 0))
 }
 
 fn terminated(code: i64, now: Timestamp) -> Value {
@@ -342,7 +351,7 @@ fn terminated(code: i64, now: Timestamp) -> Value {
 }
 
 fn ended(container: &Value, code: i64, now: Timestamp) -> Value {
-    told(container, terminated(code, now), (false, false, 0))
+    told(container, &terminated(code, now), (false, false, 0))
 }
 
 /// An init container that is done counts as ready.
@@ -351,11 +360,34 @@ fn with_ready(mut told: Value) -> Value {
     told
 }
 
-fn crashed(container: &Value, restarts: i64, now: Timestamp) -> Value {
-    let message = format!("back-off restarting failed container {}", name_of(container));
-    let mut told = told(container, json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}), (false, false, restarts));
+/// A container that has failed and waits to be started again.
+fn crashed(pod: &Value, container: &Value, restarts: i64, backoff: Duration, now: Timestamp) -> Value {
+    let message = format!(
+        "back-off {} restarting failed container={} pod={}_{}({})",
+        minutes(wait_after(restarts, backoff)),
+        name_of(container),
+        name(pod),
+        namespace(pod),
+        uid(pod)
+    );
+    let state = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
+    let mut told = told(container, &state, (false, false, restarts));
     told["lastState"] = terminated(1, now);
     told
+}
+
+/// How long a container waits that was started so many times: longer each time, five minutes at most.
+fn wait_after(restarts: i64, backoff: Duration) -> Duration {
+    let doublings = u32::try_from(restarts - 1).unwrap_or_default().min(16);
+    backoff.saturating_mul(1 << doublings).min(Duration::from_mins(5))
+}
+
+/// A duration as Go writes it: `10s`, `1m20s`.
+fn minutes(duration: Duration) -> String {
+    match (duration.as_secs() / 60, duration.as_secs() % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
 }
 
 /// The quality of service that requests and limits make.
@@ -363,7 +395,9 @@ fn quality(pod: &Value) -> &'static str {
     let all: Vec<_> = list(pod, "/spec/containers").iter().chain(list(pod, "/spec/initContainers")).collect();
     let of = |container: &Value, kind: &str, resource: &str| container["resources"][kind][resource].clone();
     let is_empty = |container: &&Value| {
-        ["requests", "limits"].iter().all(|kind| ["cpu", "memory"].iter().all(|r| of(container, kind, r).is_null()))
+        ["requests", "limits"]
+            .iter()
+            .all(|kind| ["cpu", "memory"].iter().all(|r| of(container, kind, r).is_null()))
     };
     let is_full = |container: &&Value| {
         ["cpu", "memory"].iter().all(|resource| {
@@ -372,13 +406,13 @@ fn quality(pod: &Value) -> &'static str {
         })
     };
     match () {
-        () if all.iter().all(|it| is_empty(it)) => "BestEffort",
-        () if all.iter().all(|it| is_full(it)) => "Guaranteed",
+        () if all.iter().all(is_empty) => "BestEffort",
+        () if all.iter().all(is_full) => "Guaranteed",
         () => "Burstable",
     }
 }
 
-/// ConfigMaps and Secrets that must be there before containers can start: kind and name.
+/// `ConfigMaps` and Secrets that must be there before containers can start: kind and name.
 pub(super) fn needs(pod: &Value) -> Vec<(&'static str, String)> {
     let mut needs = Vec::new();
     let mut need = |kind: &'static str, source: &Value, field: &str| {
@@ -399,7 +433,9 @@ pub(super) fn needs(pod: &Value) -> Vec<(&'static str, String)> {
     for volume in list(pod, "/spec/volumes") {
         need("configmap", &volume["configMap"], "name");
         need("secret", &volume["secret"], "secretName");
-        for source in list(volume, "/projected/sources").iter().filter(|_| text(volume, "/name") != "kube-api-access") {
+        for source in
+            list(volume, "/projected/sources").iter().filter(|_| text(volume, "/name") != "kube-api-access")
+        {
             need("configmap", &source["configMap"], "name");
             need("secret", &source["secret"], "name");
         }

@@ -1,4 +1,4 @@
-//! ReplicaSets keep a number of pods. Pods count as long as they are neither over nor being deleted.
+//! `ReplicaSets` keep a number of pods. Pods count as long as they are neither over nor being deleted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::fields::{
 
 const SOURCE: &str = "replicaset-controller";
 
-/// Decides what a ReplicaSet needs. `failure` is why a pod could not be created.
+/// Decides what a `ReplicaSet` needs. `failure` is why a pod could not be created.
 pub(super) fn plan(set: &Value, pods: &[Value], failure: Option<&str>, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     let mut active: Vec<_> = pods.iter().filter(|pod| is_active(pod)).collect();

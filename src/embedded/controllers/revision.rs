@@ -1,13 +1,13 @@
-//! ControllerRevisions: the history of the templates of StatefulSets and DaemonSets.
+//! `ControllerRevisions`: the history of the templates of `StatefulSets` and `DaemonSets`.
 
 use serde_json::{Map, Value, json};
 
 use super::act::{Act, Deletion};
 use super::fields::{controller_reference, count, count_or, hash, name, namespace};
 
-/// Label of the hash on the revisions of a StatefulSet.
+/// Label of the hash on the revisions of a `StatefulSet`.
 pub(super) const STATEFUL: &str = "controller.kubernetes.io/hash";
-/// Label of the revision on pods, and of the hash on the revisions of a DaemonSet.
+/// Label of the revision on pods, and of the hash on the revisions of a `DaemonSet`.
 pub(super) const LABEL: &str = "controller-revision-hash";
 
 /// What an owner's template is called, and what must be written for that.
@@ -45,12 +45,14 @@ pub(super) fn current(owner: &Value, known: &[Value], label: &str, live: &[&str]
             }
             collisions += 1;
         };
-        let mut labels = owner["spec"]["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+        let mut labels =
+            owner["spec"]["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
         labels.insert(label.into(), hashed.clone().into());
-        acts.push(Act::Create(revision(owner, &named, labels, data, newest + 1)));
+        acts.push(Act::Create(revision(owner, &named, &labels, &data, newest + 1)));
         (named, hashed)
     };
-    let is_live = |it: &&Value| name(it) == named || live.iter().any(|l| *l == name(it) || name(it).ends_with(*l));
+    let is_live =
+        |it: &&Value| name(it) == named || live.iter().any(|l| *l == name(it) || name(it).ends_with(*l));
     let mut old: Vec<_> = known.iter().filter(|it| !is_live(it)).collect();
     old.sort_by_key(|it| count(it, "/revision"));
     let limit = usize::try_from(count_or(owner, "/spec/revisionHistoryLimit", 10)).unwrap_or(usize::MAX);
@@ -59,7 +61,7 @@ pub(super) fn current(owner: &Value, known: &[Value], label: &str, live: &[&str]
     Current { name: named, hash: hashed, acts }
 }
 
-fn revision(owner: &Value, named: &str, labels: Map<String, Value>, data: Value, number: i64) -> Value {
+fn revision(owner: &Value, named: &str, labels: &Map<String, Value>, data: &Value, number: i64) -> Value {
     let mut object = json!({
         "apiVersion": "apps/v1", "kind": "ControllerRevision",
         "metadata": {

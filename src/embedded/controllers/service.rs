@@ -1,4 +1,4 @@
-//! Services: which pods are behind them (Endpoints and EndpointSlices), and addresses for load balancers
+//! Services: which pods are behind them (Endpoints and `EndpointSlices`), and addresses for load balancers
 //! and ingresses.
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::replica_set::is_over;
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const SLICES: &str = "endpointslice-controller.k8s.io";
 
-/// Decides what a Service needs. `pods` are those of its namespace, `slices` the EndpointSlices that belong
+/// Decides what a Service needs. `pods` are those of its namespace, `slices` the `EndpointSlices` that belong
 /// to it, `address` the one that a load balancer gets.
 pub(super) fn plan(
     service: &Value,
@@ -28,20 +28,21 @@ pub(super) fn plan(
     if is_leaving(service) || !is_selecting || text(service, "/spec/type") == "ExternalName" {
         return plan;
     }
-    let mut behind: Vec<_> = pods.iter().filter(|pod| has_all(selector, &pod["metadata"]["labels"])).collect();
+    let mut behind: Vec<_> =
+        pods.iter().filter(|pod| has_all(selector, &pod["metadata"]["labels"])).collect();
     behind.retain(|pod| !is_over(pod) && !text(pod, "/status/podIP").is_empty());
     slice(&mut plan, service, &behind, slices, now);
     old_endpoints(&mut plan, service, &behind, endpoints, now);
     plan
 }
 
-/// A Service of type LoadBalancer has an address as long as it is one.
+/// A Service of type `LoadBalancer` has an address as long as it is one.
 fn balance(plan: &mut Plan, service: &Value, address: &str) {
     let ingress = list(service, "/status/loadBalancer/ingress");
     let is_balanced = text(service, "/spec/type") == "LoadBalancer"
         && text(service, "/spec/loadBalancerClass").is_empty()
         && !is_leaving(service);
-    if is_balanced == !ingress.is_empty() {
+    if is_balanced != ingress.is_empty() {
         return;
     }
     let mut status = service["status"].clone();
@@ -123,7 +124,13 @@ fn slice(plan: &mut Plan, service: &Value, pods: &[&Value], known: &[Value], now
     plan.acts.extend(mine.map(|surplus| Act::Delete(surplus.clone(), Deletion::Plain)));
 }
 
-fn old_endpoints(plan: &mut Plan, service: &Value, pods: &[&Value], known: Option<&Value>, now: jiff::Timestamp) {
+fn old_endpoints(
+    plan: &mut Plan,
+    service: &Value,
+    pods: &[&Value],
+    known: Option<&Value>,
+    now: jiff::Timestamp,
+) {
     let tolerant = service["spec"]["publishNotReadyAddresses"] == true;
     let mut ports = ports(service, pods.first().copied());
     for port in &mut ports {

@@ -1,4 +1,4 @@
-//! StatefulSets: pods with names that stay, one after the other, each with its own volumes.
+//! `StatefulSets`: pods with names that stay, one after the other, each with its own volumes.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,17 +12,17 @@ use super::revision;
 
 const SOURCE: &str = "statefulset-controller";
 
-/// What a StatefulSet consists of.
+/// What a `StatefulSet` consists of.
 pub(super) struct Parts<'a> {
     /// Its pods.
     pub pods: &'a [Value],
-    /// Its ControllerRevisions.
+    /// Its `ControllerRevisions`.
     pub revisions: &'a [Value],
     /// Names of the claims in its namespace.
     pub claims: &'a [String],
 }
 
-/// Decides what a StatefulSet needs.
+/// Decides what a `StatefulSet` needs.
 pub(super) fn plan(set: &Value, parts: &Parts<'_>, now: Timestamp) -> Plan {
     let live: Vec<_> = parts.pods.iter().map(|pod| label(pod, revision::LABEL)).collect();
     let mut live = live;
@@ -89,8 +89,12 @@ impl Set<'_> {
                 return;
             }
         }
-        let mut surplus: Vec<_> =
-            self.parts.pods.iter().filter(|pod| self.ordinal(pod).is_some_and(|it| !self.wanted().contains(&it))).collect();
+        let mut surplus: Vec<_> = self
+            .parts
+            .pods
+            .iter()
+            .filter(|pod| self.ordinal(pod).is_some_and(|it| !self.wanted().contains(&it)))
+            .collect();
         surplus.sort_by_key(|pod| std::cmp::Reverse(self.ordinal(pod)));
         for pod in surplus {
             if !is_leaving(pod) {
@@ -172,10 +176,8 @@ impl Set<'_> {
         plan.push(Act::Create(json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": template["spec"],
         })));
-        let message = format!(
-            "Create Claim {claim_name} Pod {pod_name} in StatefulSet {} success",
-            name(self.object)
-        );
+        let message =
+            format!("Create Claim {claim_name} Pod {pod_name} in StatefulSet {} success", name(self.object));
         plan.push(Act::normal(self.object, SOURCE, "SuccessfulCreate", message));
     }
 
@@ -200,9 +202,11 @@ impl Set<'_> {
         let of = |revision: &str| {
             pods.iter().filter(|pod| !is_leaving(pod) && label(pod, revision::LABEL) == revision).count()
         };
-        let ready = pods.iter().filter(|pod| text(pod, "/status/phase") == "Running" && holds(pod, "Ready")).count();
+        let ready =
+            pods.iter().filter(|pod| text(pod, "/status/phase") == "Running" && holds(pod, "Ready")).count();
         let (mut current, mut current_replicas, updated) = (self.current, of(self.current), of(self.update));
-        if self.is_rolling() && updated == pods.len() && ready == pods.len() {
+        let wanted = usize::try_from(count_or(set, "/spec/replicas", 1)).unwrap_or_default();
+        if self.is_rolling() && [updated, ready, pods.len()] == [wanted; 3] {
             (current, current_replicas) = (self.update, updated);
         }
         let status = json!({

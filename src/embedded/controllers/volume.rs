@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::act::{Act, Deletion, MANAGER, Plan};
-use super::fields::{annotation, has_finalizer, is_leaving, list, name, namespace, stamp, text, uid, without_finalizer};
+use super::fields::{
+    annotation, has_finalizer, is_leaving, list, name, namespace, stamp, text, uid, with_finalizer,
+    without_finalizer,
+};
 use super::replica_set::is_over;
 
 const SOURCE: &str = "persistentvolume-controller";
@@ -14,14 +17,25 @@ const IN_USE_VOLUME: &str = "kubernetes.io/pv-protection";
 pub(super) const PROVISIONER: &str = "embedded.gitops/volumes";
 
 /// Decides what a claim needs. `pods` are those of its namespace.
-pub(super) fn claim(claim: &Value, volumes: &[Value], classes: &[Value], pods: &[Value], now: Timestamp) -> Plan {
+pub(super) fn claim(
+    claim: &Value,
+    volumes: &[Value],
+    classes: &[Value],
+    pods: &[Value],
+    now: Timestamp,
+) -> Plan {
     if is_leaving(claim) {
         let uses = |pod: &Value| {
             let named = |it: &Value| it["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"];
             !is_over(pod) && list(pod, "/spec/volumes").iter().any(named)
         };
         let is_free = has_finalizer(claim, IN_USE) && !pods.iter().any(uses);
-        return Plan::of(is_free.then(|| Act::Update(without_finalizer(claim, IN_USE))).into_iter().collect());
+        return Plan::of(
+            is_free.then(|| Act::Update(without_finalizer(claim, IN_USE))).into_iter().collect(),
+        );
+    }
+    if !has_finalizer(claim, IN_USE) {
+        return Plan::of(vec![Act::Update(with_finalizer(claim, IN_USE))]);
     }
     let bound = text(claim, "/spec/volumeName");
     if let Some(volume) = volumes.iter().find(|volume| name(volume) == bound) {
@@ -46,7 +60,9 @@ pub(super) fn claim(claim: &Value, volumes: &[Value], classes: &[Value], pods: &
 fn class_of<'a>(claim: &Value, classes: &'a [Value]) -> Option<&'a Value> {
     match claim["spec"]["storageClassName"].as_str() {
         Some(wanted) => classes.iter().find(|class| name(class) == wanted),
-        None => classes.iter().find(|class| annotation(class, "storageclass.kubernetes.io/is-default-class") == "true"),
+        None => classes
+            .iter()
+            .find(|class| annotation(class, "storageclass.kubernetes.io/is-default-class") == "true"),
     }
 }
 
@@ -60,7 +76,8 @@ fn fits(volume: &Value, claim: &Value, class: &str) -> bool {
         && (meant.is_empty() || is_meant)
         && (holder.is_empty() || holder == uid(claim))
         && list(claim, "/spec/accessModes").iter().all(|mode| modes.contains(mode))
-        && bytes(&volume["spec"]["capacity"]["storage"]) >= bytes(&claim["spec"]["resources"]["requests"]["storage"])
+        && bytes(&volume["spec"]["capacity"]["storage"])
+            >= bytes(&claim["spec"]["resources"]["requests"]["storage"])
 }
 
 /// A quantity as a number of bytes, roughly.
@@ -168,7 +185,8 @@ fn bind(claim: &Value, volume: &Value, now: Timestamp) -> Plan {
 }
 
 fn bound_annotations(volume: &Value) -> Vec<(&'static str, &str)> {
-    let mut all = vec![("pv.kubernetes.io/bind-completed", "yes"), ("pv.kubernetes.io/bound-by-controller", "yes")];
+    let mut all =
+        vec![("pv.kubernetes.io/bind-completed", "yes"), ("pv.kubernetes.io/bound-by-controller", "yes")];
     let provisioner = annotation(volume, "pv.kubernetes.io/provisioned-by");
     if !provisioner.is_empty() {
         all.push(("volume.kubernetes.io/storage-provisioner", provisioner));
@@ -181,7 +199,12 @@ pub(super) fn volume(volume: &Value, claim: Option<&Value>, now: Timestamp) -> P
     let is_held = claim.is_some_and(|claim| uid(claim) == text(volume, "/spec/claimRef/uid"));
     if is_leaving(volume) {
         let is_free = has_finalizer(volume, IN_USE_VOLUME) && !is_held;
-        return Plan::of(is_free.then(|| Act::Update(without_finalizer(volume, IN_USE_VOLUME))).into_iter().collect());
+        return Plan::of(
+            is_free.then(|| Act::Update(without_finalizer(volume, IN_USE_VOLUME))).into_iter().collect(),
+        );
+    }
+    if !has_finalizer(volume, IN_USE_VOLUME) {
+        return Plan::of(vec![Act::Update(with_finalizer(volume, IN_USE_VOLUME))]);
     }
     let mut plan = Plan::nothing();
     let phase = match text(volume, "/spec/claimRef/uid") {

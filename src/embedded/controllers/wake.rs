@@ -27,7 +27,7 @@ pub(super) fn woken(
     for uid in either().map(|node| &node.uid).filter(|_| releases) {
         woken.extend(world.index.dependents(uid).map(|key| (**key).clone()));
     }
-    woken.extend(beside(world, changed, deleted));
+    woken.extend(beside(world, changed, before.is_none(), deleted));
     if deleted {
         woken.extend(holders(world, changed));
     }
@@ -43,7 +43,7 @@ fn holders(world: &World, changed: &Key) -> Vec<Key> {
 }
 
 /// What looks at objects of a kind in its neighbourhood.
-fn beside(world: &World, changed: &Key, deleted: bool) -> Vec<Key> {
+fn beside(world: &World, changed: &Key, is_new: bool, deleted: bool) -> Vec<Key> {
     let all = |resource: &str, namespace: &str| {
         let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
         let entries = world.objects.storage.list(resource, namespace).entries;
@@ -64,7 +64,7 @@ fn beside(world: &World, changed: &Key, deleted: bool) -> Vec<Key> {
             let is_root = deleted && &*changed.name == "kube-root-ca.crt";
             let root = is_root.then(|| key("namespaces", "", within));
             // A pod may wait for it.
-            let waiting = if deleted { Vec::new() } else { all("pods", within) };
+            let waiting = if is_new { all("pods", within) } else { Vec::new() };
             waiting.into_iter().chain(root).collect()
         }
         "serviceaccounts" if deleted && &*changed.name == "default" => vec![key("namespaces", "", within)],
@@ -72,8 +72,7 @@ fn beside(world: &World, changed: &Key, deleted: bool) -> Vec<Key> {
             // Those that wait for it, and those that were made for it.
             all("pods", within).into_iter().chain(all("persistentvolumes", "")).collect()
         }
-        "persistentvolumes" => all("persistentvolumeclaims", ""),
-        "storageclasses.storage.k8s.io" => all("persistentvolumeclaims", ""),
+        "persistentvolumes" | "storageclasses.storage.k8s.io" => all("persistentvolumeclaims", ""),
         "nodes" => all("daemonsets.apps", "").into_iter().chain(all("pods", "")).collect(),
         "endpoints" => vec![named("services")],
         "services" => vec![named("endpoints")],

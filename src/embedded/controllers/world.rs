@@ -88,7 +88,13 @@ impl World {
     /// Reads all objects of a resource; those of a namespace, unless it is empty.
     pub(super) fn list(&self, resource: &str, namespace: &str) -> Vec<Value> {
         let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
-        self.objects.storage.list(resource, namespace).entries.iter().filter_map(|entry| parse(entry)).collect()
+        self.objects
+            .storage
+            .list(resource, namespace)
+            .entries
+            .iter()
+            .filter_map(|entry| parse(entry))
+            .collect()
     }
 
     /// Reads what a controller has of a resource, sorted by name.
@@ -199,7 +205,8 @@ impl World {
         if name(&object).is_empty() && !base.is_empty() {
             // Not by the verbs: names made of time and number are the same in each run of a test.
             let seed = format!("{base}{}{}", self.now().as_nanosecond(), self.next_serial());
-            let end = (0..=base.len().min(58)).rev().find(|at| base.is_char_boundary(*at)).unwrap_or_default();
+            let end =
+                (0..=base.len().min(58)).rev().find(|at| base.is_char_boundary(*at)).unwrap_or_default();
             object["metadata"]["name"] = format!("{}{}", &base[..end], suffix(&seed)).into();
         }
         let owner = controller_of(&object).cloned();
@@ -256,7 +263,8 @@ impl World {
 
     fn delete(&mut self, object: &Value, deletion: Deletion) -> Result<(), Status> {
         let kind = self.kind(object)?;
-        let mut asked = objects::Deletion { uid: Some(uid(object).to_owned()), ..objects::Deletion::default() };
+        let mut asked =
+            objects::Deletion { uid: Some(uid(object).to_owned()), ..objects::Deletion::default() };
         match deletion {
             Deletion::Plain => {}
             Deletion::Now => asked.grace = Some(0),
@@ -297,7 +305,7 @@ impl World {
         self.objects.create(&kind, within, told, &options(source)).map(|_| ())
     }
 
-    /// The default StorageClass and all others.
+    /// The default `StorageClass` and all others.
     pub(super) fn claim_plan(&self, claim: &Value) -> super::act::Plan {
         let volumes = self.list("persistentvolumes", "");
         let classes = self.list("storageclasses.storage.k8s.io", "");

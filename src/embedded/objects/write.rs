@@ -248,7 +248,7 @@ impl Objects {
         }
         versions::tidy(kind, &mut object);
         let causes = match subresource {
-            "status" => validate::check_status(kind, &object, live),
+            "status" | "binding" => validate::check_status(kind, &object, live),
             _ => validate::check(kind, &object, Some(live)),
         };
         if !causes.is_empty() {

@@ -70,7 +70,10 @@ impl Answer {
             StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        // A client that has the content takes over what a 304 says of it.
+        if self.code != 304 {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        }
         if self.code >= 400 && media.starts_with("text") {
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }

@@ -6,15 +6,18 @@ use http::header;
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::access;
 use super::super::kinds::Kind;
 use super::super::objects::Done;
 use super::super::objects::Objects;
+use super::super::objects::Options;
 use super::super::objects::Patch;
 use super::super::objects::delete;
 use super::super::objects::meta;
 use super::super::objects::versions;
 use super::super::status::Cause;
 use super::super::status::Status;
+use super::super::validate;
 use super::Call;
 use super::answer::Answer;
 use super::answer::success;
@@ -174,7 +177,11 @@ impl Call {
         }
         let options = self.query.options("CreateOptions", &self.headers, bytes, false)?;
         let sent = self.sent_object(bytes)?;
-        let done = self.api.objects.create(&self.kind, &self.place.namespace, sent, &options)?;
+        let create = |sent: Value, options: &Options| {
+            self.api.objects.create(&self.kind, &self.place.namespace, sent, options)
+        };
+        self.guard(&options, &|options| create(sent.clone(), options))?;
+        let done = create(sent, &options)?;
         self.done(done)
     }
 
@@ -210,10 +217,11 @@ impl Call {
         let sent = self.sent_object(bytes)?;
         let place = &self.place;
         let target = (&*place.namespace, &*place.name, &*place.subresource);
-        let done = self.api.objects.update(&self.kind, target, sent, &options)?;
-        if done.created {
-            self.api.access.authorize(&self.user, &place.attributes("create"))?;
+        if self.api.objects.get(&self.kind, target.0, target.1).is_err() {
+            self.check_creation(validate::allows_create_on_update(&self.kind))?;
         }
+        self.guard(&options, &|options| self.api.objects.update(&self.kind, target, sent.clone(), options))?;
+        let done = self.api.objects.update(&self.kind, target, sent, &options)?;
         self.done(done)
     }
 
@@ -254,9 +262,10 @@ impl Call {
         }
         let place = &self.place;
         let target = (&*place.namespace, &*place.name, &*place.subresource);
-        if applies && place.subresource.is_empty() && self.api.objects.get(&self.kind, target.0, target.1).is_err() {
-            self.api.access.authorize(&self.user, &place.attributes("create"))?;
+        if self.api.objects.get(&self.kind, target.0, target.1).is_err() {
+            self.check_creation(applies)?;
         }
+        self.guard(&options, &|options| self.api.objects.patch(&self.kind, target, &patch, options))?;
         let done = self.api.objects.patch(&self.kind, target, &patch, &options)?;
         self.done(done)
     }
@@ -283,6 +292,31 @@ impl Call {
                 None => format!("/{version}"),
             }
         )))
+    }
+
+    /// Whoever creates an object by an update must be allowed to.
+    fn check_creation(&self, creates: bool) -> Result<(), Status> {
+        if creates && self.place.subresource.is_empty() {
+            self.api.access.authorize(&self.user, &self.place.attributes("create"))?;
+        }
+        Ok(())
+    }
+
+    /// Nobody gives away rights that they do not have: looks at what a write would come to.
+    fn guard(
+        &self,
+        options: &Options,
+        attempt: &dyn Fn(&Options) -> Result<Done, Status>,
+    ) -> Result<(), Status> {
+        if self.kind.gvk.group != "rbac.authorization.k8s.io" || self.user.is_in(access::MASTERS) {
+            return Ok(());
+        }
+        let place = &self.place;
+        let before = self.api.objects.get(&self.kind, &place.namespace, &place.name).ok();
+        let before = before.map(|entry| versions::read(&self.kind, &entry));
+        let after = attempt(&Options { dry_run: true, ..options.clone() })?.object;
+        let resource = &self.kind.resource;
+        self.api.access.guard(&self.user, resource, &place.namespace, before.as_ref(), &after)
     }
 
     fn deletion_body(&self, bytes: &Bytes) -> Result<Option<Value>, Status> {
@@ -328,7 +362,7 @@ impl Call {
     fn token(&self, bytes: &Bytes) -> Result<Answer, Status> {
         let request = self.sent(bytes, ("authentication.k8s.io/v1", "TokenRequest"))?;
         let place = &self.place;
-        let answered = self.api.access.request_token(&place.namespace, &place.name, request)?;
+        let answered = self.api.access.request_token(&place.namespace, &place.name, &request)?;
         Ok(self.shaped(201, answered))
     }
 

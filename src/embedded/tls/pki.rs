@@ -170,7 +170,7 @@ impl Pki {
         Ok(Authority::read(CA, &self.ca)?.sign(name, group, Usage::Client)?)
     }
 
-    /// What aggregated servers read to know whom to believe: the ConfigMap
+    /// What aggregated servers read to know whom to believe: the `ConfigMap`
     /// `kube-system/extension-apiserver-authentication`.
     #[must_use]
     pub fn authentication(&self) -> Value {

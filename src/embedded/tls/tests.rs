@@ -1,5 +1,4 @@
 //! The port and its keys, as clients see them.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -49,8 +48,7 @@ async fn the_port_knows_who_holds_a_certificate_and_whose_does_not_count() {
         Response::new(Body::from(format!("{} {user:?}", request.uri().path())))
     };
     let door = Door::of(&pki).unwrap();
-    let server =
-        tokio::spawn(serve(listener, door, move |peer, request| answer(peer, request), stop.clone()));
+    let server = tokio::spawn(serve(listener, door, answer, stop.clone()));
     let user = pki.user("alice", Some("web")).unwrap();
     for (identity, expected) in [
         (None, r"/x None"),

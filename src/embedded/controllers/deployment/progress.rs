@@ -36,7 +36,9 @@ fn deadline(deployment: &Value) -> Option<i64> {
 /// Whether a status says that all pods are new and available.
 pub(super) fn is_complete(deployment: &Value, status: &Value) -> bool {
     let wanted = replicas(deployment);
-    ["updatedReplicas", "replicas", "availableReplicas"].iter().all(|field| status[*field].as_i64().unwrap_or(0) == wanted)
+    ["updatedReplicas", "replicas", "availableReplicas"]
+        .iter()
+        .all(|field| status[*field].as_i64().unwrap_or(0) == wanted)
         && status["observedGeneration"].as_i64() >= deployment["metadata"]["generation"].as_i64()
 }
 
@@ -50,7 +52,8 @@ pub(super) fn status(
     estimate: Estimate,
     now: Timestamp,
 ) {
-    let sum = |field: &str| sets.iter().map(|set| count(&set.object, &format!("/status/{field}"))).sum::<i64>();
+    let sum =
+        |field: &str| sets.iter().map(|set| count(&set.object, &format!("/status/{field}"))).sum::<i64>();
     let available = sum("availableReplicas");
     let total: i64 = sets.iter().map(|set| set.size).sum();
     let updated = sets.iter().filter(|set| set.is_new).map(Set::actual).sum::<i64>();
@@ -82,7 +85,10 @@ pub(super) fn status(
 
 fn rollout(plan: &mut Plan, deployment: &Value, status: &mut Value, sets: &[Set], now: Timestamp) {
     let new = sets.iter().find(|set| set.is_new);
-    let subject = new.map_or_else(|| format!("Deployment {:?}", name(deployment)), |set| format!("ReplicaSet {:?}", name(&set.object)));
+    let subject = new.map_or_else(
+        || format!("Deployment {:?}", name(deployment)),
+        |set| format!("ReplicaSet {:?}", name(&set.object)),
+    );
     let known = find(deployment, "Progressing");
     let is_over = known.is_some_and(|known| known["reason"] == "NewReplicaSetAvailable");
     if is_over && status["replicas"] == status["updatedReplicas"] {
@@ -95,7 +101,10 @@ fn rollout(plan: &mut Plan, deployment: &Value, status: &mut Value, sets: &[Set]
     } else if has_moved(&deployment["status"], status) {
         let message = format!("{subject} is progressing.");
         // The time of the last update is to be new even if the condition says the same.
-        if let Some(old) = holder["status"]["conditions"].as_array_mut().and_then(|all| all.iter_mut().find(|old| old["type"] == "Progressing")) {
+        if let Some(old) = holder["status"]["conditions"]
+            .as_array_mut()
+            .and_then(|all| all.iter_mut().find(|old| old["type"] == "Progressing"))
+        {
             old["reason"] = "".into();
         }
         put(&mut holder, "Progressing", "True", ("ReplicaSetUpdated", &message), now);
@@ -122,14 +131,19 @@ fn rollout(plan: &mut Plan, deployment: &Value, status: &mut Value, sets: &[Set]
 fn has_moved(before: &Value, after: &Value) -> bool {
     let of = |status: &Value, field: &str| status[field].as_i64().unwrap_or(0);
     let old = |status: &Value| of(status, "replicas") - of(status, "updatedReplicas");
-    ["updatedReplicas", "readyReplicas", "availableReplicas"].iter().any(|field| of(after, field) > of(before, field))
+    ["updatedReplicas", "readyReplicas", "availableReplicas"]
+        .iter()
+        .any(|field| of(after, field) > of(before, field))
         || old(after) < old(before)
 }
 
-/// Takes over why ReplicaSets cannot create pods.
+/// Takes over why `ReplicaSets` cannot create pods.
 fn failures(status: &mut Value, sets: &[Set], now: Timestamp) {
     let found = |set: &Set| {
-        list(&set.object, "/status/conditions").iter().find(|known| known["type"] == "ReplicaFailure").cloned()
+        list(&set.object, "/status/conditions")
+            .iter()
+            .find(|known| known["type"] == "ReplicaFailure")
+            .cloned()
     };
     let new = sets.iter().filter(|set| set.is_new).find_map(found);
     let mut holder = json!({"status": {"conditions": status["conditions"]}});

@@ -1,4 +1,4 @@
-//! How many pods each ReplicaSet of a Deployment is to have.
+//! How many pods each `ReplicaSet` of a Deployment is to have.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub(super) fn max_unavailable(deployment: &Value) -> i64 {
     if unavailable == 0 && max_surge(deployment) == 0 { 1 } else { unavailable.min(wanted) }
 }
 
-/// The size that the new ReplicaSet may have beside the others.
+/// The size that the new `ReplicaSet` may have beside the others.
 pub(super) fn new_size(deployment: &Value, sets: &[Set]) -> i64 {
     let wanted = replicas(deployment);
     let size = sets.iter().find(|set| set.is_new).map_or(0, |set| set.size);
@@ -40,7 +40,7 @@ pub(super) fn new_size(deployment: &Value, sets: &[Set]) -> i64 {
     if total >= most { size } else { size + (most - total).min(wanted - size) }
 }
 
-/// One step of a rolling update: the new ReplicaSet first, then the old ones.
+/// One step of a rolling update: the new `ReplicaSet` first, then the old ones.
 pub(super) fn rolling(deployment: &Value, sets: &mut [Set]) {
     let wanted = replicas(deployment);
     let Some(at) = sets.iter().position(|set| set.is_new) else { return };
