@@ -7,9 +7,11 @@ pub mod apply;
 pub mod controllers;
 pub mod custom;
 pub mod discovery;
+pub mod faults;
 pub mod kinds;
 pub mod objects;
 pub mod patch;
+pub mod protobuf;
 pub mod rest;
 pub mod schema;
 pub mod status;
@@ -129,6 +131,12 @@ impl Cluster {
     #[must_use]
     pub fn service(&self) -> Service {
         Service { api: self.api.clone(), peer: Peer { user: Some(User::admin()) } }
+    }
+
+    /// The API for clients in this process that act as a ServiceAccount.
+    #[must_use]
+    pub fn service_as(&self, namespace: &str, account: &str) -> Service {
+        Service { api: self.api.clone(), peer: Peer { user: Some(User::account(namespace, account)) } }
     }
 
     /// Says where the server of a group is, instead of where its APIService says.

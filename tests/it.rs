@@ -2,6 +2,7 @@
 
 mod differential;
 mod layers;
+mod scenarios;
 
 mod api {
     mod crds;

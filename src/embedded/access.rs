@@ -59,6 +59,13 @@ impl User {
         Self { name: "admin".into(), groups, ..Self::default() }
     }
 
+    /// Returns a ServiceAccount.
+    #[must_use]
+    pub fn account(namespace: &str, name: &str) -> Self {
+        let groups = account_groups(namespace);
+        Self { name: account_name(namespace, name), groups, ..Self::default() }.sorted_in()
+    }
+
     /// Returns the one who showed no credentials.
     #[must_use]
     pub fn anonymous() -> Self {

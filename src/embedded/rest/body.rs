@@ -10,6 +10,7 @@ use http_body_util::Limited;
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::protobuf;
 use super::super::status::Status;
 use crate::manifest::yaml;
 
@@ -39,6 +40,11 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> 
     match media(headers) {
         "" | "application/json" | "*/*" => json(bytes),
         "application/yaml" => yaml(bytes),
+        "application/vnd.kubernetes.protobuf" => match protobuf::read(bytes) {
+            Ok(value) => Ok(Sent { value, repeated: Vec::new() }),
+            Err(protobuf::Error::Unknown { .. }) => Err(unsupported(&["application/json", "application/yaml"])),
+            Err(error) => Err(Status::bad_request(error.to_string())),
+        },
         _ => Err(unsupported(&["application/json", "application/yaml"])),
     }
 }
