@@ -14,6 +14,8 @@ use super::super::protobuf;
 use super::super::status::Status;
 use crate::manifest::yaml;
 
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// More is not read.
 const LONGEST: usize = 3 * 1024 * 1024;
 
@@ -40,12 +42,11 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> 
     match media(headers) {
         "" | "application/json" | "*/*" => json(bytes),
         "application/yaml" => yaml(bytes),
-        "application/vnd.kubernetes.protobuf" => match protobuf::read(bytes) {
-            Ok(value) => Ok(Sent { value, repeated: Vec::new() }),
-            Err(protobuf::Error::Unknown { .. }) => Err(unsupported(&["application/json", "application/yaml"])),
-            Err(error) => Err(Status::bad_request(error.to_string())),
-        },
-        _ => Err(unsupported(&["application/json", "application/yaml"])),
+        PROTOBUF => protobuf::read(bytes).map_err(|error| match error {
+            protobuf::Error::Unknown { .. } => unsupported(&["application/json", "application/yaml"]),
+            error => Status::bad_request(error.to_string()),
+        }),
+        _ => Err(unsupported(&["application/json", "application/yaml", PROTOBUF])),
     }
 }
 
