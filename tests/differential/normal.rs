@@ -216,7 +216,7 @@ impl Names {
             .map(|word| {
                 let digits = word.trim_end_matches(ends_word);
                 match digits.parse::<u64>() {
-                    Ok(version) if !self.literal.contains(&format!("\"{digits}\"")) || version > 100 => {
+                    Ok(version) if version > 0 && !self.literal.contains(&format!("\"{digits}\"")) => {
                         let name = self.versions.get(&version).map_or("<a version>", String::as_str);
                         word.replace(digits, name)
                     }
