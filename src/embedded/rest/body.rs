@@ -39,11 +39,10 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> 
     match media(headers) {
         "" | "application/json" | "*/*" => json(bytes),
         "application/yaml" => yaml(bytes),
-        "application/vnd.kubernetes.protobuf" => match protobuf::read(bytes) {
-            Ok(value) => Ok(Sent { value, repeated: Vec::new() }),
-            Err(protobuf::Error::Unknown { .. }) => Err(unsupported(&["application/json", "application/yaml"])),
-            Err(error) => Err(Status::bad_request(error.to_string())),
-        },
+        "application/vnd.kubernetes.protobuf" => protobuf::read(bytes).map_err(|error| match error {
+            protobuf::Error::Unknown { .. } => unsupported(&["application/json", "application/yaml"]),
+            protobuf::Error::Malformed => Status::bad_request(error.to_string()),
+        }),
         _ => Err(unsupported(&["application/json", "application/yaml"])),
     }
 }
