@@ -44,7 +44,7 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> 
         "application/yaml" => yaml(bytes),
         PROTOBUF => protobuf::read(bytes).map_err(|error| match error {
             protobuf::Error::Unknown { .. } => unsupported(&["application/json", "application/yaml"]),
-            error => Status::bad_request(error.to_string()),
+            protobuf::Error::Malformed => Status::bad_request(error.to_string()),
         }),
         _ => Err(unsupported(&["application/json", "application/yaml", PROTOBUF])),
     }
