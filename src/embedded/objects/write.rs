@@ -242,7 +242,8 @@ impl Objects {
             apply::update(&kind.schema, Some(live), &mut object, &manager);
         }
         self.fill_changed(kind, &mut object, live, subresource)?;
-        if validate::changes_generation(kind, live, &object) {
+        // Neither what is said of an object nor where it runs is something that is asked for.
+        if !matches!(subresource, "status" | "binding") && validate::changes_generation(kind, live, &object) {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta::of(&mut object).insert("generation".into(), generation.into());
         }
