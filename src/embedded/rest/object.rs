@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::access;
+use super::super::apply;
 use super::super::kinds::Kind;
 use super::super::objects::Done;
 use super::super::objects::Objects;
@@ -24,10 +25,34 @@ use super::answer::success;
 use super::body;
 use super::form;
 use super::list;
+use crate::manifest::Gvk;
 
 impl Call {
     /// Does what `verb` says with what the path means.
     pub(super) fn act(&self, verb: &str, method: &Method, sent: &Bytes) -> Result<Answer, Status> {
+        let mut answer = self.do_verb(verb, method, sent)?;
+        answer.warnings.splice(0..0, self.deprecation());
+        Ok(answer)
+    }
+
+    /// What is said to who still uses a version of a custom kind that its definition calls deprecated.
+    fn deprecation(&self) -> Option<String> {
+        let custom = self.kind.custom.as_ref().filter(|custom| custom["deprecated"] == true)?;
+        if let Some(told) = custom["deprecationWarning"].as_str() {
+            return Some(told.to_owned());
+        }
+        let gvk = &self.kind.gvk;
+        let told = |gvk: &Gvk| format!("{} {}", gvk.api_version(), gvk.kind);
+        let all = self.api.objects.kinds.all();
+        let better = all.iter().find(|other| {
+            other.resource == self.kind.resource
+                && other.custom.as_ref().is_some_and(|custom| custom["deprecated"] != true)
+        });
+        let better = better.map(|other| format!("; use {}", told(&other.gvk))).unwrap_or_default();
+        Some(format!("{} is deprecated{better}", told(gvk)))
+    }
+
+    fn do_verb(&self, verb: &str, method: &Method, sent: &Bytes) -> Result<Answer, Status> {
         let place = &self.place;
         if !place.subresource.is_empty() {
             return self.act_beneath(verb, sent);
@@ -224,8 +249,20 @@ impl Call {
                 body["spec"]["resourceAttributes"]["namespace"] = self.place.namespace.clone().into();
             }
         }
+        let mut owned = body.clone();
+        let now = (self.api.objects.clock)();
+        let manager = apply::Manager { name: &options.manager, subresource: "", now, ignored: &[] };
+        apply::update(&self.kind.schema, None, &mut owned, &manager);
+        // Reviews that only tell are not taken for objects.
+        let owned = match &*self.kind.gvk.kind {
+            "SelfSubjectReview" | "SelfSubjectRulesReview" => None,
+            _ => owned["metadata"].get("managedFields").cloned(),
+        };
         let answered = self.api.access.review(&self.kind.gvk.kind, &body, &self.user);
-        let answered = answered.unwrap_or_else(|| Err(self.not_allowed("create")))?;
+        let mut answered = answered.unwrap_or_else(|| Err(self.not_allowed("create")))?;
+        if let Some(owned) = owned {
+            meta::of(&mut answered).insert("managedFields".into(), owned);
+        }
         Ok(self.shaped(201, answered))
     }
 
@@ -362,6 +399,14 @@ impl Call {
         let items =
             self.api.objects.delete_all(&self.kind, namespace, &|object| selector.picks(object), &deletion)?;
         let gvk = &self.kind.gvk;
+        let bare = |mut item: Value| {
+            if let Some(fields) = item.as_object_mut().filter(|_| self.kind.custom.is_none()) {
+                fields.shift_remove("apiVersion");
+                fields.shift_remove("kind");
+            }
+            item
+        };
+        let items: Vec<_> = items.into_iter().map(bare).collect();
         Ok(self.shaped(
             200,
             json!({
@@ -386,7 +431,7 @@ impl Call {
         let asked = if asked.is_object() { self.query.deletion(Some(asked))? } else { deletion };
         let place = &self.place;
         self.api.objects.evict(&self.kind, (&place.namespace, &place.name), &asked)?;
-        Ok(Answer::json(201, success(None)))
+        Ok(Answer::json(201, created()))
     }
 
     fn bind(&self, bytes: &Bytes) -> Result<Answer, Status> {
@@ -397,7 +442,7 @@ impl Call {
         };
         let place = &self.place;
         self.api.objects.bind(&self.kind, (&place.namespace, &place.name), node, &options)?;
-        Ok(Answer::json(201, success(None)).with_header(header::VARY, "Accept"))
+        Ok(Answer::json(201, created()))
     }
 }
 
@@ -413,6 +458,13 @@ fn applied(bytes: &Bytes) -> Result<Value, Status> {
          of type map[string]interface {{}}",
         kind_of(&applied)
     )))
+}
+
+/// A `Status` that tells that something was done that leaves no object.
+fn created() -> Value {
+    let mut status = success(None);
+    status["code"] = 201.into();
+    status
 }
 
 fn details(kind: &Kind, object: &Value) -> Value {
