@@ -101,9 +101,16 @@ pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
     if let Some(schema) = structural_schema(kind)
         && let Some(status) = object.get("status")
     {
-        let schema = &schema["properties"]["status"];
-        found.0.extend(structural::check(schema, status, before.get("status"), "status"));
-        found.0.extend(structural::repeated(schema, status, "status"));
+        let of_status = &schema["properties"]["status"];
+        let causes = structural::check(of_status, status, before.get("status"), "");
+        found.0.extend(causes.into_iter().map(|cause| {
+            // The validator of the status does not know where the status is, only its caller does.
+            let field = cause.field.replace("<nil>", "");
+            let dot = if field.is_empty() { "" } else { "." };
+            Cause { field: format!("status{dot}{field}"), ..cause }
+        }));
+        found.0.extend(structural::repeated(of_status, status, "status"));
+        not_checked(&mut found, schema);
     }
     found.0
 }
@@ -132,6 +139,11 @@ fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: O
     }
     structural::embedded(found, schema, object, "");
     found.0.extend(structural::repeated(schema, object, ""));
+    not_checked(found, schema);
+}
+
+/// Tells that validation rules were not looked at, if there are any.
+fn not_checked(found: &mut Findings, schema: &Value) {
     if structural::has_rules(schema) && found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
         let told = "some validation rules were not checked because the object was invalid; correct the existing \
                     errors to complete validation";
@@ -140,8 +152,13 @@ fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: O
 }
 
 /// After these, validation rules are not looked at.
-const BLOCKING: [&str; 4] =
-    ["FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
 
 /// Checks the number that the `scale` subresource shows.
 fn replicas(found: &mut Findings, object: &Value, path: &str) {

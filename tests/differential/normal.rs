@@ -67,7 +67,7 @@ impl Names {
         };
         for body in &mut bodies {
             if body["type"] == "BOOKMARK" {
-                body["object"]["metadata"]["resourceVersion"] = "<version>".into();
+                forget_versions(&mut body["object"]);
             }
             for (pointer, names) in keep {
                 select(body, pointer, names);
@@ -216,7 +216,8 @@ impl Names {
             .map(|word| {
                 let digits = word.trim_end_matches(ends_word);
                 match digits.parse::<u64>() {
-                    Ok(version) if !self.literal.contains(&format!("\"{digits}\"")) || version > 100 => {
+                    Ok(_) if text.contains("Too large") => word.replace(digits, "<a version>"),
+                    Ok(version) if version > 0 && !self.literal.contains(&format!("\"{digits}\"")) => {
                         let name = self.versions.get(&version).map_or("<a version>", String::as_str);
                         word.replace(digits, name)
                     }
@@ -244,6 +245,15 @@ impl Names {
             told.replace_range(told.len() - 5.., "<random>");
         }
         without_objects(&told)
+    }
+}
+
+/// Of a bookmark nobody can tell which version it has.
+fn forget_versions(bookmark: &mut Value) {
+    for place in ["/metadata/resourceVersion", "/rows/0/object/metadata/resourceVersion"] {
+        if let Some(version) = bookmark.pointer_mut(place) {
+            *version = "<version>".into();
+        }
     }
 }
 

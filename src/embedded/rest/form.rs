@@ -51,8 +51,12 @@ pub(super) fn go_type(kind: &Kind, list: &str) -> String {
     if kind.custom.is_some() {
         return format!("*unstructured.Unstructured{list}");
     }
-    let group = kind.gvk.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-    format!("*{group}.{}{list}", kind.gvk.kind)
+    format!("*{}.{}{list}", go_group(kind), kind.gvk.kind)
+}
+
+/// What it calls a group.
+pub(super) fn go_group(kind: &Kind) -> &str {
+    kind.gvk.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core")
 }
 
 /// One object in the form that was asked for.

@@ -62,6 +62,8 @@ impl Call {
         let rest = &snapshot.entries[start..];
         let (picked, more) = self.pick(rest, &selector, limit);
         let proceed = more.then(|| picked.last().map(|last| token(version, &last.key))).flatten();
+        // Lists of custom kinds always tell of a next page, if only that there is none.
+        let proceed = proceed.or_else(|| (self.kind.custom.is_some() && self.accepted.form == Form::Whole).then(String::new));
         let remaining = (more && selector.is_empty()).then(|| rest.len() - picked.len());
         let head = Head {
             api_version: &self.kind.gvk.api_version(),

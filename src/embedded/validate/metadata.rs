@@ -48,7 +48,7 @@ pub(super) fn update(found: &mut Findings, metadata: &Value, before: &Value) {
         }
     }
     if text(metadata, "resourceVersion").is_empty() {
-        found.invalid("metadata.resourceVersion", "", "must be specified for an update");
+        found.invalid("metadata.resourceVersion", 0, "must be specified for an update");
     }
     found.not_negative("metadata.generation", int(metadata, "generation"));
     if int(metadata, "generation").unwrap_or_default() < int(before, "generation").unwrap_or_default() {

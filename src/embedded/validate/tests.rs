@@ -131,3 +131,66 @@ fn compare(found: &Value, expected: &Value, path: &str, told: &mut Vec<String>) 
         _ => {}
     }
 }
+
+fn update(recorded: &Value) -> (Value, Value) {
+    let (mut object, before) = (recorded["object"].clone(), &recorded["before"]);
+    let subresource = recorded["subresource"].as_str().unwrap_or_default();
+    let kind = kind_of(before);
+    if let Err(status) = decode(&kind, &mut object) {
+        return (json!(status.message), recorded["message"].clone());
+    }
+    default(&kind, &mut object);
+    prepare_for_update(&kind, &mut object, before, subresource);
+    if subresource.is_empty() && changes_generation(&kind, before, &object) {
+        let generation = before["metadata"]["generation"].as_i64().unwrap();
+        object["metadata"]["generation"] = (generation + 1).into();
+    }
+    let found = match subresource {
+        "" => check(&kind, &object, Some(before)),
+        _ => check_status(&kind, &object, before),
+    };
+    if found.is_empty() && recorded["code"].is_null() {
+        let generation = |object: &Value| object["metadata"]["generation"].clone();
+        let result = &recorded["result"];
+        return (
+            json!([generation(&object), bare(object.clone())]),
+            json!([generation(result), bare(result.clone())]),
+        );
+    }
+    let found: Vec<_> = found
+        .iter()
+        .map(|cause| json!({"field": cause.field, "reason": cause.reason, "message": cause.message}))
+        .collect();
+    (json!(causes(&found.into())), json!(causes(&recorded["causes"])))
+}
+
+#[test]
+fn objects_are_updated_as_by_kube_apiserver() {
+    let mut wrong = 0;
+    for recorded in RECORDED["updates"].as_array().unwrap() {
+        let (found, expected) = update(recorded);
+        if found != expected {
+            wrong += 1;
+            println!("{}\n", difference(&recorded["object"], &found, &expected));
+        }
+    }
+    assert_eq!(wrong, 0);
+}
+
+#[test]
+fn unknown_and_repeated_fields_are_told_in_the_order_of_the_text() {
+    let text = r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"x","bogus":1,
+        "labels":{"a":"b","a":"c"}},"spec":{"replicas":1,"replicas":2,"zz":1,
+        "template":{"spec":{"containers":[{"bogus":1}]}}}}"#;
+    let mut object: Value = serde_json::from_str(text).unwrap();
+    let unknown = decode(&kind_of(&object), &mut object).unwrap();
+    let expected = [
+        "unknown field \"metadata.bogus\"",
+        "duplicate field \"metadata.labels.a\"",
+        "duplicate field \"spec.replicas\"",
+        "unknown field \"spec.zz\"",
+        "unknown field \"spec.template.spec.containers[0].bogus\"",
+    ];
+    assert_eq!(with_duplicates(text.as_bytes(), unknown), expected);
+    assert_eq!(object["spec"]["template"]["spec"]["containers"], json!([{}]));
+}
