@@ -1,5 +1,7 @@
 //! Subcommands of `gitopsd`.
 
+mod demo;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,6 +27,8 @@ struct Cli {
 enum Command {
     /// Serve gitops/v1 and keep the cluster equal to Git
     Serve(Box<Serve>),
+    /// Try it: a cluster, a Git repository and an application in this process, without anything else
+    Demo,
     /// Write the `CustomResourceDefinition`s that store Applications and Projects
     Crds {
         /// Folder to write them to
@@ -37,7 +41,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(config) => serve(*config),
+        Command::Serve(config) => within(app::serve(*config)).and_then(|served| served.map_err(text)),
+        Command::Demo => within(demo::run(Serve::for_demo())).and_then(|shown| shown),
         Command::Crds { dir } => crds(&dir),
     };
     match done {
@@ -49,14 +54,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn serve(config: Serve) -> Result<(), String> {
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// Runs `work` on as many threads as there are processors.
+fn within<T>(work: impl Future<Output = T>) -> Result<T, String> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| "cannot choose the cryptography to use: one is chosen already".to_owned())?;
     shun_huge_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
-    runtime.block_on(app::serve(config)).map_err(|error| error.to_string())
+    Ok(runtime.block_on(work))
 }
 
 /// With huge pages, each piece that the allocator touches of its address space takes 2 MiB: an idle server

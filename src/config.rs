@@ -9,20 +9,33 @@ use std::time::Duration;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Serve {
     /// Kubeconfig of the cluster; without it, the service account of the pod
-    #[arg(long, env = "GITOPSD_KUBECONFIG", value_name = "FILE")]
+    #[arg(long, env = "GITOPSD_KUBECONFIG", value_name = "FILE", conflicts_with = "embedded")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Address and port to serve the API on
-    #[arg(long, env = "GITOPSD_LISTEN", value_name = "ADDRESS", default_value = "[::]:8443")]
-    pub listen: SocketAddr,
+    /// Run in a Kubernetes API of this process, for trying out, instead of a cluster
+    #[arg(long, env = "GITOPSD_EMBEDDED")]
+    pub embedded: bool,
+
+    /// Folder that keeps the embedded cluster; without it, all of it is gone at the end
+    #[arg(long, env = "GITOPSD_DATA_DIR", value_name = "DIR", requires = "embedded")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Address and port of the embedded cluster's Kubernetes API; by default a free port of this host
+    #[arg(long, env = "GITOPSD_KUBERNETES_LISTEN", value_name = "ADDRESS", requires = "embedded")]
+    pub kubernetes_listen: Option<SocketAddr>,
+
+    /// Address and port to serve gitops/v1 on [default: [::]:8443; embedded: a free port of this host]
+    #[arg(long, env = "GITOPSD_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
 
     /// Namespace that gitopsd runs in; it keeps its serving certificate and its lease there
     #[arg(long, env = "GITOPSD_NAMESPACE", value_name = "NAME", default_value = crate::api::names::SYSTEM_NAMESPACE)]
     pub namespace: String,
 
-    /// Folder for Git mirrors; it may be lost at any time
-    #[arg(long, env = "GITOPSD_CACHE_DIR", value_name = "DIR", default_value = "/var/cache/gitopsd")]
-    pub cache_dir: PathBuf,
+    /// Folder for Git mirrors; it may be lost at any time [default: /var/cache/gitopsd; embedded: in the
+    /// data folder]
+    #[arg(long, env = "GITOPSD_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
 
     /// How long a resolved revision is taken as current before Git is asked again
     #[arg(long, env = "GITOPSD_POLL_INTERVAL", value_name = "DURATION", default_value = "2m", value_parser = duration)]
@@ -47,6 +60,19 @@ pub struct Serve {
     /// How log lines are written
     #[arg(long, env = "GITOPSD_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl Serve {
+    /// The defaults, in an embedded cluster that is gone at the end.
+    #[must_use]
+    pub fn for_demo() -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            serve: Serve,
+        }
+        <Defaults as clap::Parser>::parse_from(["gitopsd", "--embedded", "--log=off"]).serve
+    }
 }
 
 /// How log lines are written.

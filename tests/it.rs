@@ -1,6 +1,7 @@
 //! One binary for all tests that need no cluster.
 
 mod layers;
+mod scenarios;
 
 mod api {
     mod crds;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may import. What is not listed may be imported by nobody but `app` and `cli`.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("manifest", &[]),
     ("api", &["manifest"]),
     ("engine", &["api", "manifest"]),
@@ -16,10 +16,17 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("store", &["api", "manifest"]),
     ("server", &["api", "manifest", "store"]),
     ("controller", &["api", "cluster", "engine", "manifest", "render", "source", "store"]),
+    ("embedded", &["manifest"]),
     ("config", &["api", "engine"]),
     ("telemetry", &["config"]),
-    ("app", &["api", "cluster", "config", "controller", "server", "source", "store", "telemetry"]),
-    ("cli", &["api", "app", "config"]),
+    (
+        "app",
+        &[
+            "api", "cluster", "config", "controller", "embedded", "manifest", "server", "source", "store",
+            "telemetry",
+        ],
+    ),
+    ("cli", &["api", "app", "config", "manifest"]),
 ];
 
 /// Of some rooms only these modules may be imported, and by this room.

@@ -1,10 +1,55 @@
 //! Field ownership: server-side apply, and the record of who set what when objects are written otherwise.
+//! What is meant by it is what `sigs.k8s.io/structured-merge-diff` and `k8s.io/apimachinery`'s
+//! `managedfields` do. Versions of a kind are taken to have the same fields.
+
+mod check;
+mod compare;
+mod encoding;
+mod fields;
+mod managers;
+mod merge;
+mod reset;
+mod scale;
+mod set;
+#[cfg(test)]
+pub(super) mod tests;
+mod typing;
+pub(super) mod value;
+mod zero;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use check::{Twice, check};
+use compare::Changes;
+use managers::{Entry, Identity, Managers, Operation};
+pub use reset::reset;
+use set::Set;
+use typing::Type;
 
 use super::schema::Schema;
-use super::status::Cause;
+use super::status::{Cause, Status};
+
+/// What kubectl notes of what it applied by itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Who is said to own what was there before anything was applied.
+const BEFORE: &str = "before-first-apply";
+
+/// What every object has and nobody owns.
+const UNOWNED: [&[&str]; 12] = [
+    &["apiVersion"],
+    &["kind"],
+    &["metadata"],
+    &["metadata", "clusterName"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "generation"],
+    &["metadata", "managedFields"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "resourceVersion"],
+    &["metadata", "selfLink"],
+    &["metadata", "uid"],
+];
 
 /// Who writes.
 #[derive(Debug, Clone)]
@@ -15,20 +60,72 @@ pub struct Manager<'a> {
     pub subresource: &'a str,
     /// The time.
     pub now: Timestamp,
+    /// Fields that this write leaves as they are, whatever is sent: see [`reset`].
+    pub ignored: &'a [&'a [&'a str]],
 }
 
 /// Why an apply is refused: fields that others own, each with a cause `FieldManagerConflict`, or a
 /// malformed object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Refused {
     /// Others own these fields: the message of the 409, and its causes.
     Conflicts(String, Vec<Cause>),
-    /// The object does not fit its schema: the message of the 400 or 422.
-    Malformed(String),
+    /// The object does not fit its schema, or must not be applied as it is.
+    Malformed(Status),
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Malformed(status) => status,
+            Refused::Conflicts(message, causes) => {
+                let causes: Vec<_> = causes
+                    .iter()
+                    .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
+                    .collect();
+                let details = Some(json!({"causes": causes}));
+                Self { code: 409, reason: "Conflict", message, details }
+            }
+        }
+    }
+}
+
+impl Refused {
+    fn internal(message: String) -> Self {
+        Self::Malformed(Status::new(500, "", message))
+    }
+
+    fn by(owners: Vec<Entry>) -> Self {
+        let owners: Vec<_> = managers::sorted(owners)
+            .into_iter()
+            .map(|owner| (owner.identity.told(), owner.set.paths()))
+            .collect();
+        let count: usize = owners.iter().map(|(_, paths)| paths.len()).sum();
+        let message = match owners.as_slice() {
+            [(owner, paths)] if count == 1 => {
+                format!("Apply failed with 1 conflict: conflict with {owner}: {}", paths[0])
+            }
+            _ => {
+                let lines = owners.iter().flat_map(|(owner, paths)| {
+                    let paths = paths.iter().map(|path| format!("- {path}"));
+                    std::iter::once(format!("conflicts with {owner}:")).chain(paths)
+                });
+                format!("Apply failed with {count} conflicts: {}", lines.collect::<Vec<_>>().join("\n"))
+            }
+        };
+        let causes = owners.into_iter().flat_map(|(owner, paths)| {
+            paths.into_iter().map(move |field| Cause {
+                reason: "FieldManagerConflict",
+                message: format!("conflict with {owner}"),
+                field,
+            })
+        });
+        Self::Conflicts(message, causes.collect())
+    }
 }
 
 /// Applies `applied` to `live`. Answers the merged object with `metadata.managedFields` brought up to date;
-/// the times of entries that do not change stay.
+/// nothing else about it is filled in. Both objects have the same `apiVersion`.
 pub fn apply(
     schema: &Schema,
     live: Option<&Value>,
@@ -36,14 +133,287 @@ pub fn apply(
     manager: &Manager<'_>,
     force: bool,
 ) -> Result<Value, Refused> {
-    let _ = (schema, live, applied, manager, force);
-    todo!()
+    let types = Type::of(schema);
+    let mut live = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let managers = take_managers(&mut live);
+    let managers = Managers::decode(managers.as_ref())
+        .map_err(|why| Refused::internal(format!("failed to decode managed fields: {why}")))?;
+    if applied["metadata"]["managedFields"].is_array() {
+        let message = "metadata.managedFields must be nil";
+        return Err(Refused::Malformed(Status::bad_request(message)));
+    }
+    if manager.subresource == scale::NAME {
+        return scale::apply(&types, &live, applied, managers, manager, force);
+    }
+    check(&types, applied, Twice::Refused).map_err(|why| {
+        Refused::internal(format!("failed to create typed patch object ({}): {why}", told(applied)))
+    })?;
+    check(&types, &live, Twice::Allowed).map_err(|why| {
+        Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
+    })?;
+    let version = text(applied, "apiVersion");
+    let managers = if managers.is_empty() {
+        let before = Manager { name: BEFORE, ..manager.clone() };
+        record(&types, &zero::object(schema, &live), &live, managers, &before, version)
+    } else {
+        managers
+    };
+    let (mut merged, managers) = take_over(&types, &live, applied, managers, manager, version, force)?;
+    if manager.name == "kubectl" {
+        note_last_applied(&mut merged, applied);
+    }
+    put_managers(&mut merged, managers.encode());
+    Ok(merged)
+}
+
+/// Merges. kubectl may take over what it applied by itself.
+fn take_over(
+    types: &Type,
+    live: &Value,
+    applied: &Value,
+    managers: Managers,
+    manager: &Manager<'_>,
+    version: &str,
+    force: bool,
+) -> Result<(Value, Managers), Refused> {
+    let outcome = apply_to(types, live, applied, managers.clone(), manager, version, force);
+    let owners = match outcome {
+        Ok(merged) => return Ok(merged),
+        Err(owners) => owners,
+    };
+    let allowed = if manager.name == "kubectl" { last_applied(types, live, version) } else { None };
+    let Some(allowed) = allowed else { return Err(Refused::by(owners)) };
+    let left: Vec<_> = owners
+        .into_iter()
+        .map(|owner| Entry { set: owner.set.difference(&allowed), ..owner })
+        .filter(|owner| !owner.set.is_empty())
+        .collect();
+    if !left.is_empty() {
+        return Err(Refused::by(left));
+    }
+    apply_to(types, live, applied, managers, manager, version, true).map_err(Refused::by)
 }
 
 /// Brings `metadata.managedFields` of `after` up to date when `before` (nothing, if it is created) was
 /// changed to it by an update or another kind of patch. Takes note of `managedFields` that the writer sent
 /// (`[]` or `[{}]` resets it).
 pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manager: &Manager<'_>) {
-    let _ = (schema, before, after, manager);
-    todo!()
+    let sent = take_managers(after);
+    let known = before.and_then(|before| before["metadata"].get("managedFields"));
+    let decoded = |fields: Option<&Value>| Managers::decode(fields).unwrap_or_default();
+    let managers = if manager.subresource.is_empty() && sent.as_ref().is_some_and(resets) {
+        Managers::default()
+    } else {
+        let sent = if manager.subresource.is_empty() { decoded(sent.as_ref()) } else { Managers::default() };
+        if sent.is_empty() { decoded(known) } else { sent }
+    };
+    // Nobody is told of an object of which nobody was.
+    if managers.is_empty() && before.is_some() {
+        return;
+    }
+    let types = Type::of(schema);
+    let zero;
+    let before = match before {
+        Some(before) => before,
+        None => {
+            zero = zero::object(schema, after);
+            &zero
+        }
+    };
+    let fits = check(&types, after, Twice::Allowed).and_then(|()| check(&types, before, Twice::Allowed));
+    if fits.is_err() {
+        let known = before["metadata"].get("managedFields").cloned();
+        put_managers(after, known);
+        return;
+    }
+    let managers = if manager.subresource == scale::NAME {
+        scale::record(&types, before, after, managers, manager)
+    } else {
+        record(&types, before, after, managers, manager, text(after, "apiVersion"))
+    };
+    put_managers(after, managers.encode());
+}
+
+/// Takes the times of `before` over into `after` if nothing but times is different, so that a write that
+/// changes nothing is one. Everything else about `after` must be decided.
+pub fn keep_times(before: &Value, after: &mut Value) {
+    let fields = |object: &Value| object["metadata"]["managedFields"].as_array().cloned();
+    let (Some(known), Some(new)) = (fields(before), fields(after)) else { return };
+    let timeless = |entries: &[Value]| {
+        let mut entries = entries.to_vec();
+        for entry in &mut entries {
+            entry.as_object_mut().and_then(|entry| entry.shift_remove("time"));
+        }
+        entries
+    };
+    if known == new || timeless(&known) != timeless(&new) {
+        return;
+    }
+    let managers = take_managers(after);
+    let mut timeless = before.clone();
+    take_managers(&mut timeless);
+    put_managers(after, if *after == timeless { Some(known.into()) } else { managers });
+}
+
+/// Merges, and decides who owns what. Answers the owners of what would have to be taken from them if that
+/// is not forced.
+fn apply_to(
+    types: &Type,
+    live: &Value,
+    applied: &Value,
+    mut managers: Managers,
+    manager: &Manager<'_>,
+    version: &str,
+    force: bool,
+) -> Result<(Value, Managers), Vec<Entry>> {
+    let ignored = Set::of(manager.ignored);
+    let identity = Identity {
+        manager: manager.name.to_owned(),
+        operation: Operation::Apply,
+        version: version.to_owned(),
+        subresource: manager.subresource.to_owned(),
+    };
+    let merged = merge::merge(types, live, applied);
+    let last = managers.get(&identity).cloned();
+    let set = fields::stated(types, applied).without(&ignored);
+    let time = last.as_ref().and_then(|last| last.time);
+    managers.put(Entry { identity: identity.clone(), time, set: set.clone() });
+    let merged = match &last {
+        Some(last) if !last.set.difference(&set).is_empty() => prune(types, merged, &last.set, &managers),
+        _ => merged,
+    };
+
+    let changes = Changes::between(types, live, &merged).without(&ignored);
+    let changed = changes.set();
+    let owners: Vec<_> = managers
+        .others(&identity)
+        .map(|owner| Entry { set: owner.set.intersection(&changed), ..owner.clone() })
+        .filter(|owner| !owner.set.is_empty())
+        .collect();
+    if !force && !owners.is_empty() {
+        return Err(owners);
+    }
+    let same = value::same(live, &merged);
+    let unowned = Set::of(&UNOWNED);
+    managers.revise(|entry| {
+        if entry.identity == identity {
+            return Some(entry.set.difference(&unowned));
+        }
+        let loses = !(changed.is_empty() && changes.removed.is_empty());
+        loses.then(|| entry.set.difference(&changed).difference(&changes.removed))
+    });
+    if !same && let Some(own) = managers.get(&identity).cloned() {
+        managers.put(Entry { time: Some(manager.now), ..own });
+    }
+    Ok((merged, managers))
+}
+
+/// Takes away what the manager applied last time but not now, unless somebody else owns it. What is below
+/// it and owned by nobody goes with it.
+fn prune(types: &Type, merged: Value, last: &Set, managers: &Managers) -> Value {
+    let named = |set: &Set| fields::with_named(set, Some(types));
+    let stated = |object: &Value| named(&fields::stated(types, object));
+    let (last, all) = (named(last), stated(&merged));
+    let kept = stated(&fields::remove(types, &merged, &last)).union(&named(&managers.owned()));
+    let pruned = fields::remove(types, &merged, &all.difference(&kept));
+    let gone = all.difference(&stated(&pruned)).intersection(&last);
+    if gone.is_empty() { merged } else { fields::remove(types, &merged, &gone) }
+}
+
+/// Records an update.
+fn record(
+    types: &Type,
+    before: &Value,
+    after: &Value,
+    mut managers: Managers,
+    manager: &Manager<'_>,
+    version: &str,
+) -> Managers {
+    let changes = Changes::between(types, before, after).without(&Set::of(manager.ignored));
+    let changed = changes.set();
+    if !(changed.is_empty() && changes.removed.is_empty()) {
+        managers.revise(|entry| Some(entry.set.difference(&changed).difference(&changes.removed)));
+    }
+    let set = changed.difference(&Set::of(&UNOWNED));
+    if !set.is_empty() {
+        let name = if manager.name.is_empty() { "unknown" } else { manager.name };
+        let identity = Identity {
+            manager: name.to_owned(),
+            operation: Operation::Update,
+            version: version.to_owned(),
+            subresource: manager.subresource.to_owned(),
+        };
+        let set = managers.get(&identity).map(|known| known.set.union(&set)).unwrap_or(set);
+        managers.put(Entry { identity, time: Some(manager.now), set });
+    }
+    managers.cap();
+    managers
+}
+
+/// The fields that kubectl applied by itself and that still have the value that it gave them: those it may
+/// take over.
+fn last_applied(types: &Type, live: &Value, version: &str) -> Option<Set> {
+    let last = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
+    let last: Value = serde_json::from_str(last).ok()?;
+    if text(&last, "apiVersion") != version {
+        return None;
+    }
+    check(types, &last, Twice::Refused).and_then(|()| check(types, live, Twice::Refused)).ok()?;
+    let changes = Changes::between(types, &last, live);
+    let set = fields::stated(types, &last);
+    Some(set.difference(&changes.modified).difference(&changes.added).difference(&changes.removed))
+}
+
+/// Brings kubectl's own note up to date, where there is one.
+fn note_last_applied(merged: &mut Value, applied: &Value) {
+    let annotations = merged.pointer_mut("/metadata/annotations");
+    let Some(note) = annotations.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) else { return };
+    if note.as_str().is_none_or(str::is_empty) {
+        return;
+    }
+    let mut applied = applied.clone();
+    let annotations = applied.pointer_mut("/metadata/annotations");
+    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+        annotations.shift_remove(LAST_APPLIED);
+    }
+    applied.sort_all_objects();
+    *note = format!("{}\n", value::json(&applied)).into();
+}
+
+fn take_managers(object: &mut Value) -> Option<Value> {
+    object.get_mut("metadata")?.as_object_mut()?.shift_remove("managedFields")
+}
+
+fn put_managers(object: &mut Value, managers: Option<Value>) {
+    if let Some(managers) = managers
+        && let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        meta.insert("managedFields".to_owned(), managers);
+    }
+}
+
+fn resets(sent: &Value) -> bool {
+    match sent.as_array().map(Vec::as_slice) {
+        Some([]) => true,
+        Some([only]) => only.as_object().is_some_and(Map::is_empty),
+        _ => false,
+    }
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    object[name].as_str().unwrap_or_default()
+}
+
+/// Which object it is: `default/web; apps/v1, Kind=Deployment`.
+fn told(object: &Value) -> String {
+    let meta = &object["metadata"];
+    let version = text(object, "apiVersion");
+    // The core group has no name, but is told of.
+    let group = if version.contains('/') { "" } else { "/" };
+    format!(
+        "{}/{}; {group}{version}, Kind={}",
+        text(meta, "namespace"),
+        text(meta, "name"),
+        text(object, "kind")
+    )
 }

@@ -1,4 +1,4 @@
-//! The kinds that are served: a table of the built-in ones, and those that CustomResourceDefinitions add.
+//! The kinds that are served: a table of the built-in ones, and those that `CustomResourceDefinition`s add.
 
 mod convert;
 mod data;
@@ -43,7 +43,7 @@ pub struct Kind {
     /// The version in which objects are stored (`v1`); another one differs in `apiVersion` only, or is
     /// converted by `convert`.
     pub stored_version: Box<str>,
-    /// What the CustomResourceDefinition says of this version, for kinds that are not built in:
+    /// What the `CustomResourceDefinition` says of this version, for kinds that are not built in:
     /// an item of its `spec.versions`.
     pub custom: Option<Arc<Value>>,
     /// Columns of tables: `additionalPrinterColumns`-like rows for custom kinds, rows of the data file for
@@ -126,7 +126,8 @@ impl Kinds {
     #[must_use]
     pub fn of(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Kind>> {
         let served = self.served();
-        let mut found = served.sorted.iter().filter(|known| known.gvk.kind == kind && known.gvk.group == group);
+        let mut found =
+            served.sorted.iter().filter(|known| known.gvk.kind == kind && known.gvk.group == group);
         found.find(|known| version.is_empty() || known.gvk.version == version).cloned()
     }
 
@@ -136,12 +137,13 @@ impl Kinds {
         self.served().sorted.clone()
     }
 
-    /// Replaces the kinds of one CustomResourceDefinition, or removes them (`kinds` is empty). `resource`
+    /// Replaces the kinds of one `CustomResourceDefinition`, or removes them (`kinds` is empty). `resource`
     /// is its name: `widgets.example.org`.
     pub fn define(&self, resource: &str, kinds: Vec<Kind>) {
         {
             let mut served = self.0.served.write().expect("nobody panics while holding it");
-            let others = served.sorted.iter().filter(|kind| &*kind.resource != resource || kind.custom.is_none());
+            let others =
+                served.sorted.iter().filter(|kind| &*kind.resource != resource || kind.custom.is_none());
             *served = Arc::new(Served::of(others.cloned().chain(kinds.into_iter().map(Arc::new)).collect()));
         }
         self.0.revision.send_modify(|revision| *revision += 1);

@@ -1,13 +1,25 @@
 //! The verbs on objects, with Kubernetes' meaning, without HTTP. Everything that is written goes through here:
 //! what clients send and what the controllers do.
 
+pub(crate) mod beneath;
+mod definitions;
+pub(crate) mod delete;
+mod fill;
+pub(crate) mod meta;
+mod services;
+pub(crate) mod versions;
+mod write;
+
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
-use super::kinds::{Kind, Kinds};
+use super::kinds::Kind;
+use super::kinds::Kinds;
 use super::status::Status;
-use super::storage::{Entry, Storage};
+use super::storage::Entry;
+use super::storage::Storage;
 
 /// The time.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
@@ -34,6 +46,8 @@ pub struct Options {
     pub validation: Validation,
     /// `force`, of an apply.
     pub force: bool,
+    /// The text that was sent, if it was JSON: it shows fields that are given twice.
+    pub text: Bytes,
 }
 
 /// `fieldValidation`.
@@ -90,10 +104,17 @@ pub struct Done {
 }
 
 impl Objects {
-    /// Reads one object.
+    /// The verbs on what is stored.
+    #[must_use]
+    pub fn new(storage: Storage, kinds: Kinds, clock: Clock) -> Self {
+        Self { storage, kinds, clock }
+    }
+
+    /// Reads one object, as it is stored.
     pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Arc<Entry>, Status> {
-        let _ = (kind, namespace, name);
-        todo!()
+        self.storage
+            .get(&write::key(kind, namespace, name))
+            .ok_or_else(|| Status::not_found(&kind.resource, name))
     }
 
     /// Creates an object.
@@ -104,8 +125,9 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, object, options);
-        todo!()
+        let mut wanted = Self::decode(kind, object, options, None)?;
+        write::check_same_namespace(namespace, &mut wanted.object)?;
+        self.insert(kind, namespace, wanted, options)
     }
 
     /// Replaces an object or a subresource of it (`subresource` is empty for the object itself).
@@ -116,8 +138,11 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, subresource, object, options);
-        todo!()
+        let target = write::Target { kind, namespace, name, subresource };
+        if subresource == "scale" {
+            return self.replace_scale(target, object, options);
+        }
+        self.replace(target, object, options)
     }
 
     /// Patches an object or a subresource of it.
@@ -128,8 +153,11 @@ impl Objects {
         patch: &Patch,
         options: &Options,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, subresource, patch, options);
-        todo!()
+        let target = write::Target { kind, namespace, name, subresource };
+        if subresource == "scale" {
+            return self.patch_scale(target, patch, options);
+        }
+        self.patch_target(target, patch, options)
     }
 
     /// Deletes an object: at once, or by marking it if finalizers, a grace period or the propagation
@@ -141,7 +169,13 @@ impl Objects {
         name: &str,
         deletion: &Deletion,
     ) -> Result<Done, Status> {
-        let _ = (kind, namespace, name, deletion);
-        todo!()
+        self.delete_one(kind, namespace, name, deletion)
+    }
+}
+
+impl Objects {
+    /// Reads an object that is not stored: types, unknown fields, defaults.
+    pub(crate) fn decoded(kind: &Kind, object: Value, options: &Options) -> Result<Value, Status> {
+        Self::decode(kind, object, options, None).map(|wanted| wanted.object)
     }
 }

@@ -1,1 +1,205 @@
 //! The verbs over HTTP: paths, media types, lists in pages, watches.
+
+mod about;
+mod answer;
+mod body;
+mod empty;
+mod form;
+mod list;
+mod media;
+mod object;
+mod path;
+mod query;
+mod select;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod yaml;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Response;
+use http::request::Parts;
+
+use super::access::Access;
+use super::access::Attributes;
+use super::access::Peer;
+use super::access::User;
+use super::aggregation::Aggregation;
+use super::kinds::Kind;
+use super::objects::Objects;
+use super::status::Status;
+use answer::Answer;
+use media::Accepted;
+use path::Place;
+use query::Query;
+
+/// The API as it is served. Clones share everything.
+#[derive(Clone)]
+pub struct Api {
+    /// What there is.
+    pub objects: Objects,
+    /// Who may do what.
+    pub access: Access,
+    /// Servers of other groups.
+    pub aggregation: Aggregation,
+}
+
+/// One request about objects.
+#[derive(Clone)]
+struct Call {
+    api: Api,
+    kind: Arc<Kind>,
+    place: Place,
+    query: Query,
+    headers: HeaderMap,
+    user: User,
+    accepted: Accepted,
+}
+
+impl Api {
+    /// Answers a request.
+    pub async fn serve(&self, peer: Peer, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query());
+        let audit = parts.headers.get("audit-id").cloned();
+        let headers = parts.headers.clone();
+        let head = parts.method == Method::HEAD;
+        let answer = match self.answer(&peer, parts, &query, body).await {
+            Ok(Served::Here(answer)) => answer.into_response(&query, &headers),
+            Ok(Served::Elsewhere(response)) => response,
+            Err(status) => Answer::from(status).into_response(&query, &headers),
+        };
+        let mut response = if head { answer.map(|_| Body::empty()) } else { answer };
+        let audit = audit.or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
+        if let Some(audit) = audit {
+            response.headers_mut().entry("audit-id").or_insert(audit);
+        }
+        response
+    }
+
+    async fn answer(
+        &self,
+        peer: &Peer,
+        parts: Parts,
+        query: &Query,
+        body: Body,
+    ) -> Result<Served, Status> {
+        let path = parts.uri.path().to_owned();
+        let place = Place::parse(&path);
+        let verb = place.as_ref().and_then(|place| place.verb(&parts.method, query.flag("watch")));
+        let attributes = match (&place, verb) {
+            (Some(place), Some(verb)) => place.attributes(verb),
+            _ => Attributes {
+                verb: parts.method.as_str().to_lowercase(),
+                path: path.clone(),
+                ..Attributes::default()
+            },
+        };
+        let user = self.access.authenticate_for(peer, &parts.headers, Some(&attributes))?;
+        check_timeout(query)?;
+        if !is_health(&path) {
+            self.access.authorize(&user, &attributes)?;
+        }
+        if let Some(target) = group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version)) {
+            let request = Request::from_parts(parts, body);
+            return Ok(Served::Elsewhere(self.aggregation.forward(&target, &user, request).await));
+        }
+        let (Some(place), Some(verb)) = (place, verb) else {
+            if place_is_missing(&parts.method) {
+                let message = "the server does not allow this method on the requested resource";
+                return Err(Status::new(405, "MethodNotAllowed", message));
+            }
+            let answer = self.about(&path, query, &parts.headers);
+            return Ok(Served::Here(answer.unwrap_or_else(Answer::nothing_here)));
+        };
+        let Some(kind) = self.objects.kinds.find(&place.group, &place.version, &place.resource) else {
+            return Ok(Served::Here(Answer::nothing_here()));
+        };
+        if !fits(&kind, &place) {
+            return Ok(Served::Here(Answer::nothing_here()));
+        }
+        let sent = if parts.method == Method::GET || parts.method == Method::HEAD {
+            bytes::Bytes::new()
+        } else {
+            body::collect(body).await?
+        };
+        let accepted = Accepted::negotiate(&parts.headers, verb == "watch")?;
+        let call = Call {
+            api: self.clone(),
+            kind,
+            place,
+            query: query.clone(),
+            headers: parts.headers,
+            user,
+            accepted,
+        };
+        let answer = call.act(verb, &parts.method, &sent);
+        // What is answered must not be lost, nor what a refusal was decided by.
+        self.objects.storage.settled().await.map_err(|error| {
+            Status::new(500, "InternalError", format!("Internal error occurred: {error}"))
+        })?;
+        answer.map(Served::Here)
+    }
+}
+
+/// The group and version of a path that an aggregated server may answer.
+fn group_version(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix("/openapi/v3").unwrap_or(path);
+    let mut parts = path.strip_prefix("/apis/")?.split('/');
+    Some((parts.next()?, parts.next().filter(|version| !version.is_empty())?))
+}
+
+/// Who answered.
+enum Served {
+    Here(Answer),
+    Elsewhere(Response<Body>),
+}
+
+fn place_is_missing(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a path names a namespace exactly if the kind has one; lists may go over all of them.
+fn fits(kind: &Kind, place: &Place) -> bool {
+    match kind.scope {
+        crate::manifest::Scope::Cluster => place.namespace.is_empty(),
+        crate::manifest::Scope::Namespaced => !place.namespace.is_empty() || place.name.is_empty(),
+    }
+}
+
+fn is_health(path: &str) -> bool {
+    ["/healthz", "/livez", "/readyz"].iter().any(|check| path.starts_with(check)) || path == "/version"
+}
+
+/// A `timeout` that is not a duration is refused.
+fn check_timeout(query: &Query) -> Result<(), Status> {
+    let told = query.get("timeout");
+    let valid = told.is_empty() || is_duration(told);
+    if valid {
+        return Ok(());
+    }
+    let message =
+        format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
+    Err(Status::bad_request(message))
+}
+
+fn is_duration(text: &str) -> bool {
+    let mut rest = text;
+    if rest == "0" {
+        return true;
+    }
+    while !rest.is_empty() {
+        let number = rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
+        rest = &rest[number..];
+        let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit));
+        let Some(unit) = unit.filter(|_| number > 0) else { return false };
+        rest = &rest[unit.len()..];
+    }
+    true
+}

@@ -112,7 +112,7 @@ impl Schema {
         (0..count).map(|at| Self { graph: Arc::clone(&graph), at }).collect()
     }
 
-    /// The schema of a custom resource: the `openAPIV3Schema` of a CustomResourceDefinition, with the
+    /// The schema of a custom resource: the `openAPIV3Schema` of a `CustomResourceDefinition`, with the
     /// `apiVersion`, `kind` and `metadata` that every object has.
     #[must_use]
     pub fn of_custom(schema: &Value) -> Self {

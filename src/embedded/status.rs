@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub struct Status {
     /// HTTP status code.
     pub code: u16,
-    /// `reason`, such as `NotFound`.
+    /// `reason`, such as `NotFound`; empty, where Kubernetes gives none.
     pub reason: &'static str,
     /// `message`.
     pub message: String,
@@ -101,8 +101,11 @@ impl Status {
     pub fn to_json(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason,
+            "message": self.message,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }

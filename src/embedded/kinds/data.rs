@@ -26,8 +26,6 @@ pub struct Data {
     pub tables: BTreeMap<String, &'static RawValue>,
     /// The roles and bindings that a cluster has from its start.
     pub roles: Vec<Value>,
-    /// Defaults that the OpenAPI documents do not state, by definition.
-    pub defaults: Map<String, Value>,
 }
 
 /// A group of aggregated discovery.

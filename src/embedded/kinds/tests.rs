@@ -1,5 +1,4 @@
 //! What is served, and how it changes.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::json;
 
@@ -35,7 +34,9 @@ fn built_in_kinds() {
     assert_eq!(&*kinds.of("apps", "", "Deployment").unwrap().resource, "deployments.apps");
     assert_eq!(kinds.of("", "v1", "Namespace").unwrap().scope, Scope::Cluster);
     assert!(kinds.of("apps", "v1beta1", "Deployment").is_none());
-    assert!(kinds.all().iter().all(|kind| !kind.columns[0].is_null() || !kind.verbs.contains(&"list".into())));
+    assert!(
+        kinds.all().iter().all(|kind| !kind.columns[0].is_null() || !kind.verbs.contains(&"list".into()))
+    );
     assert_eq!(data().version["major"], "1");
     let admins = data().roles.iter().filter(|role| role["metadata"]["name"] == "cluster-admin");
     assert_eq!(admins.count(), 2, "the role and its binding");

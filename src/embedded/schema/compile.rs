@@ -1,5 +1,5 @@
 //! From OpenAPI to the graph: the documents that describe the built-in kinds, whose definitions refer to
-//! each other, and the structural schemas of CustomResourceDefinitions, which are trees.
+//! each other, and the structural schemas of `CustomResourceDefinition`s, which are trees.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
@@ -270,7 +270,7 @@ fn rules(schema: &Value, shape: &Shape) -> Option<Box<Value>> {
     let rules: Map<String, Value> = schema
         .as_object()?
         .iter()
-        .filter(|(name, _)| !NOT_RULES.contains(&name.as_str()) && !(told && name.as_str() == "anyOf"))
+        .filter(|(name, _)| !(NOT_RULES.contains(&name.as_str()) || told && name.as_str() == "anyOf"))
         .map(|(name, rule)| (name.clone(), rule.clone()))
         .collect();
     (!rules.is_empty()).then(|| Box::new(rules.into()))

@@ -1,0 +1,122 @@
+//! CustomResourceDefinitions become served kinds as soon as they are written, and their objects go before
+//! they do.
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::super::custom;
+use super::super::storage::Key;
+use super::super::storage::Write;
+use super::Deletion;
+use super::Objects;
+use super::meta;
+
+/// Resource under which they are stored.
+pub(super) const RESOURCE: &str = "customresourcedefinitions.apiextensions.k8s.io";
+
+/// Keeps a definition until its objects are gone.
+pub(super) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// Notes the storage version among those that objects may be stored in.
+pub(super) fn store_version(definition: &mut Value) {
+    let versions = definition["spec"]["versions"].as_array();
+    let stored = versions.into_iter().flatten().find(|version| version["storage"] == true);
+    let Some(stored) = stored.map(|version| version["name"].clone()) else { return };
+    if !definition["status"].is_object() {
+        definition["status"] = json!({});
+    }
+    let known = &mut definition["status"]["storedVersions"];
+    if !known.is_array() {
+        *known = json!([]);
+    }
+    if let Some(known) = known.as_array_mut().filter(|known| !known.contains(&stored)) {
+        known.push(stored);
+    }
+}
+
+impl Objects {
+    /// Serves the kinds of all stored definitions. Called when a store is opened.
+    pub fn define_stored(&self) {
+        for entry in self.storage.list(RESOURCE, None).entries {
+            let definition: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
+            self.serve_definition(&definition);
+        }
+    }
+
+    fn serve_definition(&self, definition: &Value) {
+        if let Ok(kinds) = custom::kinds(definition) {
+            self.kinds.define(meta::text(definition, "name"), kinds);
+        }
+    }
+
+    /// Serves the kinds of a definition and says so in its status.
+    pub(super) fn define(&self, definition: &Value) {
+        self.serve_definition(definition);
+        let now = (self.clock)();
+        self.amend(definition, &|stored| {
+            stored["status"] = custom::status_of(stored, now);
+            let mut all: Vec<Value> = stored["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+            if !all.iter().any(|finalizer| finalizer == CLEANUP) && !meta::is_deleting(stored) {
+                all.push(CLEANUP.into());
+                meta::of(stored).insert("finalizers".into(), all.into());
+            }
+        });
+    }
+
+    /// Writes to a stored definition without the checks of an update.
+    fn amend(&self, definition: &Value, change: &dyn Fn(&mut Value)) {
+        let key =
+            Key { resource: RESOURCE.into(), namespace: "".into(), name: meta::text(definition, "name").into() };
+        let written: Result<_, std::convert::Infallible> = self.storage.write(&key, |entry| {
+            let Some(entry) = entry else { return Ok(Write::Keep) };
+            let before: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
+            let mut stored = before.clone();
+            change(&mut stored);
+            let gone = meta::is_deleting(&stored) && meta::finalizers(&stored).is_empty();
+            Ok(match () {
+                () if gone => Write::Remove(stored),
+                () if stored == before => Write::Keep,
+                () => Write::Put(stored),
+            })
+        });
+        let Ok(_) = written;
+        if self.storage.get(&key).is_none() {
+            self.kinds.define(&key.name, Vec::new());
+        }
+    }
+
+    /// Deletes the objects of a definition that is being deleted, and the definition when they are gone.
+    pub(super) fn clear_definition(&self, definition: &Value) {
+        let Ok(kinds) = custom::kinds(definition) else { return };
+        let resource = meta::text(definition, "name");
+        if let Some(kind) = kinds.first() {
+            for entry in self.storage.list(resource, None).entries {
+                // What is gone already need not be deleted; what cannot be is left to its finalizers.
+                let _gone = self.delete(kind, &entry.key.namespace, &entry.key.name, &Deletion::default());
+            }
+        }
+        self.finish_definition(resource);
+    }
+
+    /// Lets a definition go that waits for its objects, if they are gone.
+    pub(super) fn finish_definition(&self, resource: &str) {
+        if !self.storage.list(resource, None).entries.is_empty() {
+            return;
+        }
+        let named = json!({"metadata": {"name": resource}});
+        self.amend(&named, &|stored| {
+            if meta::is_deleting(stored) {
+                let rest: Vec<_> = meta::finalizers(stored)
+                    .into_iter()
+                    .filter(|finalizer| *finalizer != CLEANUP)
+                    .map(Value::from)
+                    .collect();
+                if rest.is_empty() {
+                    meta::of(stored).remove("finalizers");
+                } else {
+                    meta::of(stored).insert("finalizers".into(), rest.into());
+                }
+            }
+        });
+    }
+}
