@@ -11,6 +11,7 @@ pub mod faults;
 pub mod kinds;
 pub mod objects;
 pub mod patch;
+pub mod protobuf;
 pub mod rest;
 pub mod schema;
 pub mod status;

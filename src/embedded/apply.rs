@@ -9,6 +9,7 @@ mod fields;
 mod managers;
 mod merge;
 mod reset;
+mod revise;
 mod scale;
 mod set;
 #[cfg(test)]
@@ -136,28 +137,29 @@ pub fn apply(
     let types = Type::of(schema);
     let mut live = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let managers = take_managers(&mut live);
-    let managers = Managers::decode(managers.as_ref())
+    let mut managers = Managers::decode(managers.as_ref())
         .map_err(|why| Refused::internal(format!("failed to decode managed fields: {why}")))?;
     if applied["metadata"]["managedFields"].is_array() {
         let message = "metadata.managedFields must be nil";
         return Err(Refused::Malformed(Status::bad_request(message)));
     }
     if manager.subresource == scale::NAME {
-        return scale::apply(&types, &live, applied, managers, manager, force);
+        return scale::apply(&types, &live, applied, &managers, manager, force);
     }
     check(&types, applied, Twice::Refused).map_err(|why| {
         Refused::internal(format!("failed to create typed patch object ({}): {why}", told(applied)))
     })?;
-    check(&types, &live, Twice::Allowed).map_err(|why| {
-        Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
-    })?;
+    if is_custom(schema) {
+        check(&types, &live, Twice::Allowed).map_err(|why| {
+            Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
+        })?;
+        managers.revise(|set| revise::revise(&types, set));
+    }
     let version = text(applied, "apiVersion");
-    let managers = if managers.is_empty() {
+    if managers.is_empty() {
         let before = Manager { name: BEFORE, ..manager.clone() };
-        record(&types, &zero::object(schema, &live), &live, managers, &before, version)
-    } else {
-        managers
-    };
+        managers = record(&types, &zero::object(schema, &live), &live, managers, &before, version);
+    }
     let (mut merged, managers) = take_over(&types, &live, applied, managers, manager, version, force)?;
     if manager.name == "kubectl" {
         note_last_applied(&mut merged, applied);
@@ -176,16 +178,18 @@ fn take_over(
     version: &str,
     force: bool,
 ) -> Result<(Value, Managers), Refused> {
-    let outcome = apply_to(types, live, applied, managers.clone(), manager, version, force);
+    let again = (manager.name == "kubectl").then(|| managers.clone());
+    let outcome = apply_to(types, live, applied, managers, manager, version, force);
     let owners = match outcome {
         Ok(merged) => return Ok(merged),
         Err(owners) => owners,
     };
-    let allowed = if manager.name == "kubectl" { last_applied(types, live, version) } else { None };
-    let Some(allowed) = allowed else { return Err(Refused::by(owners)) };
+    let Some((managers, allowed)) = again.zip(last_applied(types, live, version)) else {
+        return Err(Refused::by(owners));
+    };
     let left: Vec<_> = owners
         .into_iter()
-        .map(|owner| Entry { set: owner.set.difference(&allowed), ..owner })
+        .map(|owner| Entry::new(owner.identity, None, owner.set.difference(&allowed)))
         .filter(|owner| !owner.set.is_empty())
         .collect();
     if !left.is_empty() {
@@ -201,7 +205,7 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
     let sent = take_managers(after);
     let known = before.and_then(|before| before["metadata"].get("managedFields"));
     let decoded = |fields: Option<&Value>| Managers::decode(fields).unwrap_or_default();
-    let managers = if manager.subresource.is_empty() && sent.as_ref().is_some_and(resets) {
+    let mut managers = if manager.subresource.is_empty() && sent.as_ref().is_some_and(resets) {
         Managers::default()
     } else {
         let sent = if manager.subresource.is_empty() { decoded(sent.as_ref()) } else { Managers::default() };
@@ -213,18 +217,19 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
     }
     let types = Type::of(schema);
     let zero;
-    let before = match before {
-        Some(before) => before,
-        None => {
-            zero = zero::object(schema, after);
-            &zero
-        }
+    let before = if let Some(before) = before {
+        before
+    } else {
+        zero = zero::object(schema, after);
+        &zero
     };
-    let fits = check(&types, after, Twice::Allowed).and_then(|()| check(&types, before, Twice::Allowed));
-    if fits.is_err() {
-        let known = before["metadata"].get("managedFields").cloned();
-        put_managers(after, known);
-        return;
+    if is_custom(schema) {
+        let fits = check(&types, after, Twice::Allowed).and_then(|()| check(&types, before, Twice::Allowed));
+        if fits.is_err() {
+            put_managers(after, known.cloned());
+            return;
+        }
+        managers.revise(|set| revise::revise(&types, set));
     }
     let managers = if manager.subresource == scale::NAME {
         scale::record(&types, before, after, managers, manager)
@@ -273,48 +278,42 @@ fn apply_to(
         version: version.to_owned(),
         subresource: manager.subresource.to_owned(),
     };
-    let merged = merge::merge(types, live, applied);
-    let last = managers.get(&identity).cloned();
+    let mut merged = merge::merge(types, live, applied);
+    let last = managers.take(&identity);
     let set = fields::stated(types, applied).without(&ignored);
-    let time = last.as_ref().and_then(|last| last.time);
-    managers.put(Entry { identity: identity.clone(), time, set: set.clone() });
-    let merged = match &last {
-        Some(last) if !last.set.difference(&set).is_empty() => prune(types, merged, &last.set, &managers),
-        _ => merged,
-    };
-
-    let changes = Changes::between(types, live, &merged).without(&ignored);
-    let changed = changes.set();
-    let owners: Vec<_> = managers
-        .others(&identity)
-        .map(|owner| Entry { set: owner.set.intersection(&changed), ..owner.clone() })
-        .filter(|owner| !owner.set.is_empty())
-        .collect();
-    if !force && !owners.is_empty() {
-        return Err(owners);
+    if let Some(last) = &last
+        && !last.set.difference(&set).is_empty()
+    {
+        merged = prune(types, merged, &last.set, &managers.owned().union(&set));
     }
     let same = value::same(live, &merged);
-    let unowned = Set::of(&UNOWNED);
-    managers.revise(|entry| {
-        if entry.identity == identity {
-            return Some(entry.set.difference(&unowned));
+    let changes = if same { Changes::default() } else { Changes::between(types, live, &merged) };
+    let changes = changes.without(&ignored);
+    let changed = changes.set();
+    if !force && !changed.is_empty() {
+        let owners = managers.owners(&changed);
+        if !owners.is_empty() {
+            return Err(owners);
         }
-        let loses = !(changed.is_empty() && changes.removed.is_empty());
-        loses.then(|| entry.set.difference(&changed).difference(&changes.removed))
-    });
-    if !same && let Some(own) = managers.get(&identity).cloned() {
-        managers.put(Entry { time: Some(manager.now), ..own });
+    }
+    managers.lose(&changed);
+    managers.lose(&changes.removed);
+    let set = set.difference(&Set::of(&UNOWNED));
+    if !set.is_empty() {
+        let time = if same { last.as_ref().and_then(|last| last.time) } else { Some(manager.now) };
+        let written = last.filter(|last| last.set == set).and_then(|last| last.written);
+        managers.put(Entry { identity, time, set, written });
     }
     Ok((merged, managers))
 }
 
 /// Takes away what the manager applied last time but not now, unless somebody else owns it. What is below
 /// it and owned by nobody goes with it.
-fn prune(types: &Type, merged: Value, last: &Set, managers: &Managers) -> Value {
+fn prune(types: &Type, merged: Value, last: &Set, owned: &Set) -> Value {
     let named = |set: &Set| fields::with_named(set, Some(types));
     let stated = |object: &Value| named(&fields::stated(types, object));
     let (last, all) = (named(last), stated(&merged));
-    let kept = stated(&fields::remove(types, &merged, &last)).union(&named(&managers.owned()));
+    let kept = stated(&fields::remove(types, &merged, &last)).union(&named(owned));
     let pruned = fields::remove(types, &merged, &all.difference(&kept));
     let gone = all.difference(&stated(&pruned)).intersection(&last);
     if gone.is_empty() { merged } else { fields::remove(types, &merged, &gone) }
@@ -331,9 +330,8 @@ fn record(
 ) -> Managers {
     let changes = Changes::between(types, before, after).without(&Set::of(manager.ignored));
     let changed = changes.set();
-    if !(changed.is_empty() && changes.removed.is_empty()) {
-        managers.revise(|entry| Some(entry.set.difference(&changed).difference(&changes.removed)));
-    }
+    managers.lose(&changed);
+    managers.lose(&changes.removed);
     let set = changed.difference(&Set::of(&UNOWNED));
     if !set.is_empty() {
         let name = if manager.name.is_empty() { "unknown" } else { manager.name };
@@ -344,7 +342,7 @@ fn record(
             subresource: manager.subresource.to_owned(),
         };
         let set = managers.get(&identity).map(|known| known.set.union(&set)).unwrap_or(set);
-        managers.put(Entry { identity, time: Some(manager.now), set });
+        managers.put(Entry::new(identity, Some(manager.now), set));
     }
     managers.cap();
     managers
@@ -378,6 +376,11 @@ fn note_last_applied(merged: &mut Value, applied: &Value) {
     }
     applied.sort_all_objects();
     *note = format!("{}\n", value::json(&applied)).into();
+}
+
+/// Whether a kind is not built in: what is stored may be older than its schema.
+fn is_custom(schema: &Schema) -> bool {
+    schema.node().definition.is_none()
 }
 
 fn take_managers(object: &mut Value) -> Option<Value> {

@@ -236,6 +236,7 @@ impl Control {
         if change.deleted {
             if let Some(node) = &before {
                 self.world.forget(&node.uid);
+                self.world.index.bury(&node.uid);
             }
             if &*key.resource == "namespaces" {
                 self.world.elsewhere.remove(&*key.name);

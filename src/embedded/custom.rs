@@ -17,6 +17,7 @@ use super::kinds::Kind;
 use super::kinds::Subresource;
 use super::schema::Schema;
 use super::status::Cause;
+use super::validate;
 use crate::manifest::Gvk;
 use crate::manifest::Scope;
 
@@ -28,12 +29,16 @@ const VERBS_OF_SUBRESOURCES: [&str; 3] = ["get", "patch", "update"];
 
 /// The kinds that a CustomResourceDefinition defines, one for each served version.
 pub fn kinds(definition: &Value) -> Result<Vec<Kind>, Vec<Cause>> {
-    let causes = check(definition, None);
+    let mut definition = definition.clone();
+    if let Some(fields) = definition.as_object_mut() {
+        validate::custom_definition(fields);
+    }
+    let causes = check(&definition, None);
     if !causes.is_empty() {
         return Err(causes);
     }
     let versions = list(&definition["spec"]["versions"]);
-    Ok(versions.filter(|version| version["served"] == true).map(|version| kind(definition, version)).collect())
+    Ok(versions.filter(|version| version["served"] == true).map(|version| kind(&definition, version)).collect())
 }
 
 fn kind(definition: &Value, version: &Value) -> Kind {

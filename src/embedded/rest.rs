@@ -112,18 +112,18 @@ impl Api {
         }
         let (Some(place), Some(verb)) = (place, verb) else {
             if place_is_missing(&parts.method) {
-                let message = "the server does not allow this method on the requested resource";
-                return Err(Status::new(405, "MethodNotAllowed", message));
+                return Err(Status::method_not_allowed());
             }
-            let answer = self.about(&path, query, &parts.headers);
-            return Ok(Served::Here(answer.unwrap_or_else(Answer::nothing_here)));
+            return match self.about(&path, query, &parts.headers)? {
+                Some(answer) => Ok(Served::Here(answer)),
+                None => self.unknown(&path),
+            };
         };
-        let Some(kind) = self.objects.kinds.find(&place.group, &place.version, &place.resource) else {
-            return Ok(Served::Here(Answer::nothing_here()));
+        let kind = self.objects.kinds.find(&place.group, &place.version, &place.resource);
+        let Some(kind) = kind.filter(|kind| fits(kind, &place)) else {
+            return self.unknown(&path);
         };
-        if !fits(&kind, &place) {
-            return Ok(Served::Here(Answer::nothing_here()));
-        }
+        check_method(&kind, &place, verb)?;
         let sent = if parts.method == Method::GET || parts.method == Method::HEAD {
             bytes::Bytes::new()
         } else {
@@ -139,13 +139,61 @@ impl Api {
             user,
             accepted,
         };
-        let answer = call.act(verb, &parts.method, &sent);
+        let answer = call.act(verb, &parts.method, &sent).map(|mut answer| {
+            answer.warnings.splice(0..0, deprecation(&call));
+            answer
+        });
         // What is answered must not be lost, nor what a refusal was decided by.
         self.objects.storage.settled().await.map_err(|error| {
             Status::new(500, "InternalError", format!("Internal error occurred: {error}"))
         })?;
         answer.map(Served::Here)
     }
+}
+
+impl Api {
+    /// Answers a path that means nothing. In the groups that are built in that is told in another way.
+    fn unknown(&self, path: &str) -> Result<Served, Status> {
+        let group = match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
+            ["api", _, ..] => Some(""),
+            ["apis", group, _, ..] => Some(group),
+            _ => None,
+        };
+        let kinds = self.objects.kinds.all();
+        let is_builtin = |group| kinds.iter().any(|kind| &*kind.gvk.group == group && kind.custom.is_none());
+        if group.is_some_and(is_builtin) { Err(Status::unknown_path()) } else { Ok(Served::Here(Answer::nothing_here())) }
+    }
+}
+
+/// Refuses what a built-in kind does not do.
+fn check_method(kind: &Kind, place: &Place, verb: &str) -> Result<(), Status> {
+    let has = |verbs: &[Box<str>]| verbs.iter().any(|known| &**known == verb);
+    if kind.custom.is_some() {
+        return Ok(());
+    }
+    let everywhere = place.namespace.is_empty() && kind.scope == crate::manifest::Scope::Namespaced;
+    let allowed = if place.subresource.is_empty() {
+        let one = matches!(verb, "get" | "update" | "patch" | "delete");
+        has(&kind.verbs) && one != place.name.is_empty() && (!everywhere || matches!(verb, "list" | "watch"))
+    } else {
+        let known = kind.subresources.iter().find(|known| *known.name == *place.subresource);
+        has(&known.ok_or_else(Status::unknown_path)?.verbs)
+    };
+    if allowed { Ok(()) } else { Err(Status::method_not_allowed()) }
+}
+
+/// What is told about a version of a custom kind that its definition calls deprecated.
+fn deprecation(call: &Call) -> Option<String> {
+    let custom = call.kind.custom.as_ref().filter(|custom| custom["deprecated"] == true)?;
+    if let Some(told) = custom["deprecationWarning"].as_str() {
+        return Some(told.to_owned());
+    }
+    let gvk = &call.kind.gvk;
+    let kinds = call.api.objects.kinds.all();
+    let others = kinds.iter().filter(|other| other.resource == call.kind.resource);
+    let better = others.filter_map(|other| other.custom.as_ref().filter(|custom| custom["deprecated"] != true).map(|_| other));
+    let better = better.map(|other| format!("; use {} {}", other.gvk.api_version(), other.gvk.kind)).next();
+    Some(format!("{} {} is deprecated{}", gvk.api_version(), gvk.kind, better.unwrap_or_default()))
 }
 
 /// The group and version of a path that an aggregated server may answer.

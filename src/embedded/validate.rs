@@ -39,6 +39,7 @@ pub use self::prepare::needs_cluster_ip;
 pub use self::prepare::needs_node_ports;
 pub use self::prepare::prepare_for_create;
 pub use self::prepare::prepare_for_update;
+pub(super) use self::defaults::custom_definition;
 pub(super) use self::findings::Findings;
 
 /// Removes what the schema does not know and checks types, as kube-apiserver's decoder does. Answers the
@@ -100,9 +101,16 @@ pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
     if let Some(schema) = structural_schema(kind)
         && let Some(status) = object.get("status")
     {
-        let schema = &schema["properties"]["status"];
-        found.0.extend(structural::check(schema, status, before.get("status"), "status"));
-        found.0.extend(structural::repeated(schema, status, "status"));
+        let of_status = &schema["properties"]["status"];
+        let causes = structural::check(of_status, status, before.get("status"), "");
+        found.0.extend(causes.into_iter().map(|cause| {
+            // The validator of the status does not know where the status is, only its caller does.
+            let field = cause.field.replace("<nil>", "");
+            let dot = if field.is_empty() { "" } else { "." };
+            Cause { field: format!("status{dot}{field}"), ..cause }
+        }));
+        found.0.extend(structural::repeated(of_status, status, "status"));
+        not_checked(&mut found, schema);
     }
     found.0
 }
@@ -117,6 +125,9 @@ fn check_metadata(found: &mut Findings, kind: &Kind, object: &Value, before: Opt
         None => metadata::create(found, &object["metadata"], naming, namespaced),
         Some(before) => metadata::update(found, &object["metadata"], &before["metadata"]),
     }
+    if kind.custom.is_none() && !kind.gvk.group.starts_with("api") {
+        metadata::known_finalizers(found, &object["metadata"]);
+    }
 }
 
 fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: Option<&Value>) {
@@ -128,6 +139,11 @@ fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: O
     }
     structural::embedded(found, schema, object, "");
     found.0.extend(structural::repeated(schema, object, ""));
+    not_checked(found, schema);
+}
+
+/// Tells that validation rules were not looked at, if there are any.
+fn not_checked(found: &mut Findings, schema: &Value) {
     if structural::has_rules(schema) && found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
         let told = "some validation rules were not checked because the object was invalid; correct the existing \
                     errors to complete validation";
@@ -136,26 +152,38 @@ fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: O
 }
 
 /// After these, validation rules are not looked at.
-const BLOCKING: [&str; 4] =
-    ["FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
 
 /// Checks the number that the `scale` subresource shows.
 fn replicas(found: &mut Findings, object: &Value, path: &str) {
-    let pointer = path.replace('.', "/");
-    let Some(number) = object.pointer(&pointer).filter(|_| !path.is_empty()) else { return };
-    match number.as_i64() {
-        None => {
-            let kind = match number {
-                Value::String(_) => "string",
-                Value::Number(_) => "float64",
-                Value::Bool(_) => "bool",
-                Value::Array(_) => "[]interface {}",
-                Value::Null | Value::Object(_) => "map[string]interface {}",
-            };
-            let shown = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
-            let told = format!("{path} accessor error: {shown} is of the type {kind}, expected int64");
-            found.invalid(path, 0, &told);
+    let wrong = |value: &Value, expected: &str| {
+        let kind = match value {
+            Value::String(_) => "string",
+            Value::Number(_) => "float64",
+            Value::Bool(_) => "bool",
+            Value::Array(_) => "[]interface {}",
+            Value::Null | Value::Object(_) => "map[string]interface {}",
+        };
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{path} accessor error: {shown} is of the type {kind}, expected {expected}")
+    };
+    let mut number = object;
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        if !number.is_object() {
+            return found.invalid(path, 0, &wrong(number, "map[string]interface{}"));
         }
+        let Some(next) = number.get(name) else { return };
+        number = next;
+    }
+    match number.as_i64() {
+        _ if path.is_empty() => {}
+        None => found.invalid(path, 0, &wrong(number, "int64")),
         Some(number) if number < 0 => found.invalid(path, number, "should be a non-negative integer"),
         Some(number) if i32::try_from(number).is_err() => {
             found.invalid(path, number, "should be less than or equal to 2147483647");

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use serde_json::json;
 
 use super::list;
 use super::structure;
@@ -52,6 +53,14 @@ fn check_group(found: &mut Findings, group: &str) {
 fn versions(found: &mut Findings, spec: &Value) {
     let mut seen = HashSet::new();
     let mut unique = true;
+    // What all versions have in common is told of as if the definition said it once.
+    let first = &spec["versions"][0];
+    let common = |name: &str| list(&spec["versions"]).all(|version| version[name] == first[name]);
+    let at = |name: &str, index: usize, top: &str| match common(name) {
+        true if index > 0 => None,
+        true => Some(format!("spec.{top}")),
+        false => Some(format!("spec.versions[{index}].{name}")),
+    };
     for (index, version) in list(&spec["versions"]).enumerate() {
         let field = format!("spec.versions[{index}]");
         let name = text(&version["name"]);
@@ -63,13 +72,24 @@ fn versions(found: &mut Findings, spec: &Value) {
         let schema = &version["schema"]["openAPIV3Schema"];
         if schema.is_null() {
             found.required(&format!("{field}.schema.openAPIV3Schema"), "");
-        } else {
-            structure::check(found, schema, &format!("{field}.schema.openAPIV3Schema"));
+        } else if let Some(field) = at("schema", index, "validation") {
+            let field = format!("{field}.openAPIV3Schema");
+            let kind = text(&schema["type"]);
+            if version["subresources"]["status"].is_object() && kind != "object" && !kind.is_empty() {
+                let told = "only \"object\" is allowed as the type at the root of the schema if the status \
+                            subresource is enabled";
+                found.invalid(&format!("{field}.type"), kind, told);
+            }
+            structure::check(found, schema, &field);
         }
-        scale(found, &version["subresources"]["scale"], &format!("{field}.subresources"));
-        columns(found, version, &field);
+        if let Some(field) = at("subresources", index, "subresources") {
+            scale(found, &version["subresources"]["scale"], &field);
+        }
+        if let Some(field) = at("additionalPrinterColumns", index, "additionalPrinterColumns") {
+            columns(found, version, &field);
+        }
     }
-    let shown = spec["versions"].clone();
+    let shown: Value = list(&spec["versions"]).map(internal).collect();
     if !unique {
         found.invalid("spec.versions", shown.clone(), "must contain unique version names");
     }
@@ -78,6 +98,15 @@ fn versions(found: &mut Findings, spec: &Value) {
         let told = "must have exactly one version marked as storage version";
         found.invalid("spec.versions", shown, told);
     }
+}
+
+/// A version as the internal type shows it, without what all versions have in common.
+fn internal(version: &Value) -> Value {
+    json!({
+        "Name": version["name"], "Served": version["served"], "Storage": version["storage"],
+        "Deprecated": version["deprecated"] == true, "DeprecationWarning": version["deprecationWarning"],
+        "Schema": null, "Subresources": null, "AdditionalPrinterColumns": null, "SelectableFields": null,
+    })
 }
 
 fn scale(found: &mut Findings, scale: &Value, field: &str) {
@@ -104,7 +133,7 @@ fn scale(found: &mut Findings, scale: &Value, field: &str) {
 fn columns(found: &mut Findings, version: &Value, field: &str) {
     const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
     for (index, column) in list(&version["additionalPrinterColumns"]).enumerate() {
-        let at = |name: &str| format!("{field}.additionalPrinterColumns[{index}].{name}");
+        let at = |name: &str| format!("{field}[{index}].{name}");
         if text(&column["name"]).is_empty() {
             found.required(&at("name"), "");
         }
@@ -175,12 +204,14 @@ fn unchanged(found: &mut Findings, definition: &Value, before: &Value) {
 fn stored_versions(found: &mut Findings, definition: &Value) {
     let field = "status.storedVersions";
     let stored = &definition["status"]["storedVersions"];
-    if stored.is_null() {
-        return;
+    if list(stored).next().is_none() {
+        return found.invalid(field, stored.clone(), "must have at least one stored version");
     }
     let versions = || list(&definition["spec"]["versions"]);
-    for version in versions().filter(|version| version["storage"] == true) {
-        if !list(stored).any(|name| *name == version["name"]) {
+    let mut left: Vec<_> = list(stored).collect();
+    for version in versions() {
+        let known = left.iter().position(|name| **name == version["name"]).map(|place| left.remove(place));
+        if version["storage"] == true && known.is_none() {
             let told = format!("must have the storage version {}", text(&version["name"]));
             found.invalid(field, stored.clone(), &told);
         }

@@ -122,10 +122,28 @@ impl Objects {
         sent: &Patch,
         options: &Options,
     ) -> Result<Done, Status> {
+        if let Patch::Apply(sent) = sent {
+            return self.apply_scale(target, sent, options);
+        }
         self.change_scale(target, options, &|scale| match sent {
             Patch::Json(sent) => patch::json(scale, sent),
             Patch::Merge(sent) | Patch::Strategic(sent) | Patch::Apply(sent) => Ok(patch::merge(scale, sent)),
         })
+    }
+
+    /// Applies a Scale: the number of replicas becomes an applied field of the object itself.
+    fn apply_scale(&self, target: Target<'_>, sent: &Value, options: &Options) -> Result<Done, Status> {
+        let Target { kind, namespace, name, .. } = target;
+        self.get(kind, namespace, name)?;
+        let mut applied = json!({
+            "apiVersion": kind.gvk.api_version(), "kind": kind.gvk.kind, "metadata": sent["metadata"],
+        });
+        if let Some(replicas) = sent["spec"].get("replicas") {
+            set(&mut applied, &Paths::of(kind).wanted, replicas.clone());
+        }
+        let mut done = self.apply(target, &applied, options)?;
+        done.object = scale(kind, &done.object);
+        Ok(done)
     }
 
     fn change_scale(

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::apply;
 use super::super::custom;
 use super::super::storage::Key;
 use super::super::storage::Write;
@@ -53,13 +54,17 @@ impl Objects {
     pub(super) fn define(&self, definition: &Value) {
         self.serve_definition(definition);
         let now = (self.clock)();
+        let Some(kind) = self.kinds.of("apiextensions.k8s.io", "v1", "CustomResourceDefinition") else { return };
         self.amend(definition, &|stored| {
+            let before = stored.clone();
             stored["status"] = custom::status_of(stored, now);
-            let mut all: Vec<Value> = stored["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-            if !all.iter().any(|finalizer| finalizer == CLEANUP) && !meta::is_deleting(stored) {
-                all.push(CLEANUP.into());
-                meta::of(stored).insert("finalizers".into(), all.into());
-            }
+            let manager = apply::Manager {
+                name: "kube-apiserver",
+                subresource: "status",
+                now,
+                ignored: apply::reset(&kind, "status"),
+            };
+            apply::update(&kind.schema, Some(&before), stored, &manager);
         });
     }
 

@@ -30,6 +30,8 @@ enum Fate {
     Pending,
     /// It is marked.
     Marked(Value),
+    /// It is marked, and goes then.
+    Over(Value),
     /// It goes at once.
     Gone(Value),
 }
@@ -69,16 +71,28 @@ impl Objects {
         if &*kind.resource == "namespaces" && IMMORTAL.contains(&name) {
             return Err(write::forbidden(kind, name, "this namespace may not be deleted"));
         }
+        let mut deletion = deletion.clone();
         loop {
             let Some(entry) = self.storage.get(&key) else {
                 return Err(Status::not_found(&kind.resource, name));
             };
             let live = versions::read(kind, &entry);
-            check_preconditions(kind, &live, deletion)?;
-            let fate = fate(kind, live.clone(), deletion, (self.clock)());
-            let warnings = warnings(kind, deletion);
+            check_preconditions(kind, &live, &deletion)?;
+            let fate = fate(kind, live.clone(), &deletion, (self.clock)());
+            let warnings = warnings(kind, &deletion);
             let mut done = Done { object: Value::Null, created: false, gone: false, warnings };
             let (mut object, write) = match fate {
+                Fate::Over(object) if !deletion.dry_run => {
+                    let marked = Write::Put(versions::stored(kind, object));
+                    if self.write_if_same(&entry, marked).is_ok() {
+                        deletion.version = None;
+                    }
+                    continue;
+                }
+                Fate::Over(object) => {
+                    done.gone = true;
+                    (object.clone(), Write::Remove(versions::stored(kind, object)))
+                }
                 Fate::Pending => {
                     done.object = live;
                     return Ok(done);
@@ -190,13 +204,16 @@ fn fate(kind: &Kind, mut object: Value, deletion: &Deletion, now: Timestamp) -> 
         }
     }
     collector_finalizers(kind, &mut object, deletion);
+    if &*kind.resource == definitions::RESOURCE && !was_marked {
+        return definition(object, now);
+    }
     if &*kind.resource == "namespaces" {
         return namespace(object, now);
     }
     let pending = !meta::finalizers(&object).is_empty();
     if graceful {
         let grace = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
-        return if pending || grace > 0 { Fate::Marked(object) } else { Fate::Gone(object) };
+        return if pending || grace > 0 { Fate::Marked(object) } else { Fate::Over(object) };
     }
     if !pending {
         return Fate::Gone(object);
@@ -209,9 +226,6 @@ fn fate(kind: &Kind, mut object: Value, deletion: &Deletion, now: Timestamp) -> 
         metadata.insert("deletionTimestamp".into(), meta::time(now).into());
     }
     metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
-    if &*kind.resource == definitions::RESOURCE && !was_marked {
-        terminate_definition(&mut object, now);
-    }
     Fate::Marked(object)
 }
 
@@ -289,7 +303,15 @@ fn namespace(mut object: Value, now: Timestamp) -> Fate {
     if kind_is_done && meta::finalizers(&object).is_empty() { Fate::Gone(object) } else { Fate::Marked(object) }
 }
 
-fn terminate_definition(object: &mut Value, now: Timestamp) {
+/// A definition stays until its objects are gone.
+fn definition(mut object: Value, now: Timestamp) -> Fate {
+    let mut all: Vec<Value> = meta::finalizers(&object).into_iter().map(Value::from).collect();
+    if !all.iter().any(|finalizer| finalizer == definitions::CLEANUP) {
+        all.push(definitions::CLEANUP.into());
+    }
+    let metadata = meta::of(&mut object);
+    metadata.insert("finalizers".into(), all.into());
+    metadata.insert("deletionTimestamp".into(), meta::time(now).into());
     let condition = json!({
         "type": "Terminating", "status": "True", "lastTransitionTime": meta::time(now),
         "reason": "InstanceDeletionPending", "message": "CustomResourceDefinition marked for deletion; \
@@ -298,4 +320,5 @@ fn terminate_definition(object: &mut Value, now: Timestamp) {
     if let Some(conditions) = object["status"]["conditions"].as_array_mut() {
         conditions.push(condition);
     }
+    Fate::Marked(object)
 }

@@ -1,5 +1,4 @@
 //! Patches, held against what a real kube-apiserver answered.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use http::header;
 use serde_json::Value;
 
+use super::body;
 use super::super::objects::Deletion;
 use super::super::objects::Options;
 use super::super::objects::Validation;
@@ -60,7 +61,7 @@ impl Query {
             "Ignore" => Validation::Ignore,
             "Strict" => Validation::Strict,
             other => {
-                causes.push(unsupported("fieldValidation", &format!("{other:?}"), "\"Ignore\", \"Strict\", \"Warn\""));
+                causes.push(unsupported("fieldValidation", &format!("{other:?}"), "\"\", \"Ignore\", \"Strict\", \"Warn\""));
                 Validation::Warn
             }
         };
@@ -76,6 +77,14 @@ impl Query {
             causes.push(Cause {
                 reason: "FieldValueRequired",
                 message: "Required value: is required for apply patch".into(),
+                field: "fieldManager".into(),
+            });
+        }
+        if let Some((at, sign)) = manager.chars().enumerate().find(|(_, sign)| sign.is_control()) {
+            let told = format!("{manager:?}").replace("\\0", "\\x00");
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                message: format!("Invalid value: {told}: invalid character U+{:04X} (at position {at})", u32::from(sign)),
                 field: "fieldManager".into(),
             });
         }
@@ -108,9 +117,8 @@ impl Query {
         if let Some(body) = body {
             let kind = body["kind"].as_str().unwrap_or_default();
             if !matches!(kind, "" | "DeleteOptions") {
-                return Err(Status::bad_request(format!(
-                    "decoded object cannot be converted to DeleteOptions: it is a {kind}"
-                )));
+                let version = body["apiVersion"].as_str().unwrap_or_default();
+                return Err(Status::bad_request(body::unregistered(kind, version)));
             }
             let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             deletion.uid = text(&body["preconditions"]["uid"]);

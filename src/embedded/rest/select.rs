@@ -151,7 +151,7 @@ fn known(resource: &str) -> &'static [&'static str] {
         ],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
-        "replicasets.apps" | "replicationcontrollers" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
         "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
@@ -179,8 +179,14 @@ fn unknown(kind: &Kind, path: &str) -> String {
     }
 }
 
+const BACKSLASH: &str = "\u{1}";
+const COMMA: &str = "\u{2}";
+
 fn parse_fields(text: &str) -> Result<Vec<Field>, String> {
     let mut fields = Vec::new();
+    // A comma in a value is written with a backslash, and so is a backslash.
+    let text = &text.replace("\\\\", BACKSLASH).replace("\\,", COMMA);
+    let plain = |text: &str| text.replace(COMMA, ",").replace(BACKSLASH, "\\");
     for term in text.split(',').filter(|term| !term.is_empty()) {
         let (path, value, equal) = if let Some((path, value)) = term.split_once("!=") {
             (path, value, false)
@@ -191,7 +197,7 @@ fn parse_fields(text: &str) -> Result<Vec<Field>, String> {
         } else {
             return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
         };
-        fields.push(Field { path: path.into(), equal, value: value.into() });
+        fields.push(Field { path: path.into(), equal, value: plain(value) });
     }
     Ok(fields)
 }
@@ -241,7 +247,7 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
         return Ok((Requirement { key: key.into(), test: Test::Absent }, rest));
     }
     if text.starts_with(['=', '(', ')', ',', '<', '>']) {
-        return Err(misplaced(text, "!, identifier, or 'end of string'"));
+        return Err(format!("found '{}', expected: !, identifier, or 'end of string'", word(text).0));
     }
     let (key, rest) = word(text);
     check_key(key)?;
@@ -268,7 +274,8 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
         let number = || {
             value.parse::<i64>().map_err(|_| {
                 format!(
-                    "values[0][{key}]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                    "unable to parse requirement: values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the \
+                     value must be an integer"
                 )
             })
         };
@@ -284,8 +291,11 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
 }
 
 fn parse_values(text: &str) -> Result<(Vec<String>, &str), String> {
-    let Some((values, rest)) = text.strip_prefix('(').and_then(|text| text.split_once(')')) else {
+    let Some(text) = text.strip_prefix('(') else {
         return Err(misplaced(text, "'('"));
+    };
+    let Some((values, rest)) = text.split_once(')') else {
+        return Err(misplaced("", "',' or ')'"));
     };
     Ok((values.split(',').map(|value| value.trim().to_owned()).collect(), rest))
 }

@@ -95,9 +95,10 @@ impl Call {
                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
                 );
             }
-        } else if matching.is_empty() {
-            forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         } else if matching != "NotOlderThan" {
+            forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        if !told.is_empty() && !matches!(matching, "" | "NotOlderThan") {
             causes.push(Cause {
                 reason: "FieldValueNotSupported",
                 message: format!("Unsupported value: {matching:?}: supported values: \"NotOlderThan\""),
@@ -199,7 +200,6 @@ impl Running {
             (false, false) => return,
             (false, true) => self.event("ADDED", &change.after, None),
             (true, true) => self.event("MODIFIED", &change.after, None),
-            (true, false) if change.deleted => self.event("DELETED", &change.after, None),
             (true, false) => match &change.before {
                 Some(before) => self.event("DELETED", before, Some(change.version)),
                 None => return,

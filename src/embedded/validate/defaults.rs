@@ -186,7 +186,7 @@ fn labels(object: &Map<String, Value>) -> Option<&Map<String, Value>> {
 }
 
 /// Takes over the labels of the template, if there are no others.
-pub(super) fn labels_from_template(object: &mut Map<String, Value>) {
+fn labels_from_template(object: &mut Map<String, Value>) {
     let template = object.get("spec").and_then(|spec| spec.get("template")).and_then(Value::as_object);
     let Some(template) = template.and_then(labels).cloned() else { return };
     if labels(object).is_none()
@@ -313,7 +313,8 @@ fn scaling_behavior(object: &mut Map<String, Value>) {
     }
 }
 
-fn custom_definition(object: &mut Map<String, Value>) {
+/// Fills in the names of a definition, and the version that is stored.
+pub(in crate::embedded) fn custom_definition(object: &mut Map<String, Value>) {
     if let Some(names) = within(object, "spec").and_then(|spec| within(spec, "names")) {
         let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !kind.is_empty() {

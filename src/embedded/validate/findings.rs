@@ -21,13 +21,8 @@ impl Findings {
 
     /// `Invalid value: "x": detail`.
     pub(in crate::embedded) fn invalid(&mut self, field: &str, value: impl Into<Value>, detail: &str) {
-        let kind = format!("Invalid value: {}", shown(&value.into()));
+        let kind = format!("Invalid value: {}", value.into());
         self.add("FieldValueInvalid", field, &kind, detail);
-    }
-
-    /// `Invalid value: detail`, for values that are not shown.
-    pub(in crate::embedded) fn invalid_hidden(&mut self, field: &str, detail: &str) {
-        self.add("FieldValueInvalid", field, "Invalid value", detail);
     }
 
     /// One `invalid` for each message.
@@ -39,7 +34,7 @@ impl Findings {
 
     /// `Unsupported value: "x": supported values: "a", "b"`.
     pub(in crate::embedded) fn unsupported(&mut self, field: &str, value: impl Into<Value>, supported: &[&str]) {
-        let kind = format!("Unsupported value: {}", shown(&value.into()));
+        let kind = format!("Unsupported value: {}", value.into());
         let supported: Vec<_> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = format!("supported values: {}", supported.join(", "));
         let detail = if supported.is_empty() { "" } else { &detail };
@@ -48,13 +43,13 @@ impl Findings {
 
     /// `Duplicate value: "x"`.
     pub(in crate::embedded) fn duplicate(&mut self, field: &str, value: impl Into<Value>) {
-        let kind = format!("Duplicate value: {}", shown(&value.into()));
+        let kind = format!("Duplicate value: {}", value.into());
         self.add("FieldValueDuplicate", field, &kind, "");
     }
 
     /// `Not found: "x"`.
     pub(in crate::embedded) fn not_found(&mut self, field: &str, value: impl Into<Value>) {
-        let kind = format!("Not found: {}", shown(&value.into()));
+        let kind = format!("Not found: {}", value.into());
         self.add("FieldValueNotFound", field, &kind, "");
     }
 
@@ -67,12 +62,6 @@ impl Findings {
     pub(in crate::embedded) fn too_long(&mut self, field: &str, most: usize) {
         let detail = format!("may not be more than {most} bytes");
         self.add("FieldValueTooLong", field, "Too long", &detail);
-    }
-
-    /// `Too many: 3: must have at most 2 items`.
-    pub(in crate::embedded) fn too_many(&mut self, field: &str, actual: usize, most: usize) {
-        let detail = format!("must have at most {most} {}", if most == 1 { "item" } else { "items" });
-        self.add("FieldValueTooMany", field, &format!("Too many: {actual}"), &detail);
     }
 
     /// `Invalid value: 0: must be greater than or equal to 0` for numbers below zero.
@@ -105,12 +94,8 @@ impl Findings {
     }
 }
 
-/// A value as messages show it: JSON with the keys of objects in the order of Go's maps.
-pub(in crate::embedded) fn shown(value: &Value) -> String {
-    sorted(value).to_string()
-}
-
-fn sorted(value: &Value) -> Value {
+/// A value whose objects are Go's maps, which have their keys in order.
+pub(in crate::embedded) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();

@@ -48,7 +48,7 @@ pub(super) fn update(found: &mut Findings, metadata: &Value, before: &Value) {
         }
     }
     if text(metadata, "resourceVersion").is_empty() {
-        found.invalid("metadata.resourceVersion", "", "must be specified for an update");
+        found.invalid("metadata.resourceVersion", 0, "must be specified for an update");
     }
     found.not_negative("metadata.generation", int(metadata, "generation"));
     if int(metadata, "generation").unwrap_or_default() < int(before, "generation").unwrap_or_default() {
@@ -70,6 +70,16 @@ fn common(found: &mut Findings, metadata: &Value) {
     labels(found, &metadata["labels"], "metadata.labels");
     annotations(found, &metadata["annotations"], "metadata.annotations");
     owners(found, metadata);
+}
+
+/// Checks finalizers of kinds that are built in.
+pub(super) fn known_finalizers(found: &mut Findings, metadata: &Value) {
+    for (index, finalizer) in items(metadata, "finalizers").filter_map(Value::as_str).enumerate() {
+        if !finalizer.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer) {
+            let told = "name is neither a standard finalizer name nor is it fully qualified";
+            found.invalid(&format!("metadata.finalizers[{index}]"), finalizer, told);
+        }
+    }
 }
 
 /// Checks labels, wherever they are.

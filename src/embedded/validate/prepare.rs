@@ -5,7 +5,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::defaults;
 use super::view::items;
 use super::view::text;
 use crate::embedded::kinds::Kind;
@@ -89,7 +88,7 @@ pub fn allows_create_on_update(kind: &Kind) -> bool {
     kind.custom.is_none() && CREATED_ON_UPDATE.contains(&kind.gvk.kind.as_str())
 }
 
-/// Says whether an update calls for a new generation: something that is not metadata or status has changed.
+/// Says whether an update of an object itself calls for a new generation: something that is not metadata or status has changed.
 #[must_use]
 pub fn changes_generation(kind: &Kind, before: &Value, after: &Value) -> bool {
     let keeps_status = kind.custom.is_some() && !kind.has("status");
@@ -115,9 +114,13 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
     }
     match kind.gvk.kind.as_str() {
         "Job" => {
+            // Labels that were taken over from the template share its fate.
+            let labels = |object: &Value, from: &str| object.pointer(from).cloned().unwrap_or_default();
+            let template = "/spec/template/metadata/labels";
+            let shared = labels(object, "/metadata/labels") == labels(object, template);
             generate_selector(object);
-            if let Some(fields) = object.as_object_mut() {
-                defaults::labels_from_template(fields);
+            if shared {
+                object["metadata"]["labels"] = labels(object, template);
             }
         }
         "Namespace" => {
@@ -145,6 +148,15 @@ const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 /// Prepares an object that replaces `before`. `subresource` is empty for the object itself.
 pub fn prepare_for_update(kind: &Kind, object: &mut Value, before: &Value, subresource: &str) {
+    take(&mut object["metadata"], &before["metadata"], &["creationTimestamp", "generation", "selfLink"]);
+    if !before["metadata"]["deletionTimestamp"].is_null() {
+        take(&mut object["metadata"], &before["metadata"], &["deletionTimestamp"]);
+    }
+    for name in ["uid", "deletionGracePeriodSeconds"] {
+        if object["metadata"].get(name).is_none() {
+            take(&mut object["metadata"], &before["metadata"], &[name]);
+        }
+    }
     match subresource {
         "status" => only_status(kind, object, before),
         "finalize" => {
@@ -169,6 +181,17 @@ fn prepare_whole(kind: &Kind, object: &mut Value, before: &Value) {
             }
         }
         "Service" => keep_allocated(object, before),
+        "CustomResourceDefinition" => {
+            let versions = items(&object["spec"], "versions").filter(|version| version["storage"] == true);
+            let storage: Vec<_> = versions.map(|version| version["name"].clone()).collect();
+            if let Some(stored) = object["status"]["storedVersions"].as_array_mut() {
+                for version in storage {
+                    if !stored.contains(&version) {
+                        stored.push(version);
+                    }
+                }
+            }
+        }
         "DaemonSet" => {
             let old = &before["metadata"]["annotations"][TEMPLATE_GENERATION];
             let mut generation = old.as_str().and_then(|old| old.parse::<i64>().ok()).unwrap_or(1);
@@ -311,6 +334,9 @@ fn keep_allocated(object: &mut Value, before: &Value) {
             if text(new, "clusterIP").is_empty() {
                 take(new, old, &["clusterIP"]);
             }
+            if new["clusterIP"] != old["clusterIP"] && new["clusterIPs"] == old["clusterIPs"] {
+                new["clusterIPs"] = json!([new["clusterIP"]]);
+            }
             if new["clusterIPs"].is_null() && new["clusterIP"] == old["clusterIP"] {
                 take(new, old, &["clusterIPs"]);
             }
@@ -320,7 +346,10 @@ fn keep_allocated(object: &mut Value, before: &Value) {
                 }
             }
         }
-        (false, true) => drop_same(new, old, &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]),
+        (false, true) => {
+            let names = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"];
+            drop_same(new, old, &names);
+        }
         _ => {}
     }
     let (needed, needs) = (needs_ports(old), needs_ports(new));

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::findings::Findings;
-use super::findings::shown;
+use super::findings::sorted;
 use super::formats;
 use crate::embedded::status::Cause;
 
@@ -104,7 +104,7 @@ impl Outcome {
     }
 
     fn invalid(&mut self, path: &str, value: &Value, detail: &str) {
-        let message = format!("Invalid value: {}: {} in body {detail}", shown(value), path);
+        let message = format!("Invalid value: {}: {} in body {detail}", sorted(value), path);
         self.add("FieldValueInvalid", path, message);
     }
 
@@ -291,8 +291,8 @@ impl Outcome {
             self.too_many(path, length, most);
         }
         if schema["uniqueItems"] == true {
-            let shown: HashSet<_> = items.iter().map(shown).collect();
-            if shown.len() < length {
+            let different: HashSet<_> = items.iter().map(|item| sorted(item).to_string()).collect();
+            if different.len() < length {
                 self.invalid(path, &"".into(), "shouldn't contain duplicates");
             }
         }
@@ -310,7 +310,7 @@ impl Outcome {
             format!("{text:?}")
         };
         let supported: Vec<_> = supported.iter().map(told).collect();
-        let (found, supported) = (shown(value), supported.join(", "));
+        let (found, supported) = (sorted(value), supported.join(", "));
         let message = format!("Unsupported value: {found}: supported values: {supported}");
         self.add("FieldValueNotSupported", path, message);
     }
@@ -387,7 +387,7 @@ fn lists(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
             let mut seen = HashSet::new();
             for (index, item) in items.iter().enumerate() {
                 let path = format!("{path}[{index}]");
-                if let Some(identity) = identity(item).map(|identity| shown(&identity))
+                if let Some(identity) = identity(item).map(|identity| sorted(&identity).to_string())
                     && !seen.insert(identity.clone())
                 {
                     let message = format!("Duplicate value: {identity}");

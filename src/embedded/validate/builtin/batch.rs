@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::findings::Findings;
+use super::super::findings::sorted;
 use super::super::view::int;
 use super::super::view::text;
 use super::pods;
@@ -26,7 +27,7 @@ pub(super) fn job(found: &mut Findings, object: &Value, before: Option<&Value>) 
     let labels = &spec["template"]["metadata"]["labels"];
     if selectors::matches(selector, labels) == Some(false) {
         let told = "`selector` does not match template `labels`";
-        found.invalid("spec.template.metadata.labels", labels.clone(), told);
+        found.invalid("spec.template.metadata.labels", sorted(labels), told);
     }
     let Some(before) = before else { return };
     let indexed = text(spec, "completionMode") == "Indexed";
@@ -82,7 +83,7 @@ fn generated(found: &mut Findings, object: &Value) {
             None => found.required(&field, &format!("must be '{}'", value.as_str().unwrap_or_default())),
             Some(given) if given != value => {
                 let told = format!("must be '{}'", value.as_str().unwrap_or_default());
-                found.invalid(&field, labels.clone(), &told);
+                found.invalid(&field, sorted(labels), &told);
             }
             Some(_) => {}
         }

@@ -226,9 +226,13 @@ fn resources(found: &mut Findings, resources: &Value, field: &str) {
             }
         }
     }
+    let limits = format!("{field}.limits");
     let field = format!("{field}.requests");
     for (name, value) in map(&resources["requests"]) {
         let limit = &resources["limits"][name.as_str()];
+        if name.contains('/') && limit.is_null() {
+            found.required(&limits, "Limit must be set for non overcommitable resources");
+        }
         let Some((request, limited)) = read(value).zip(read(limit)) else { continue };
         let told = limit.as_str().unwrap_or_default();
         if name.contains('/') && request != limited {

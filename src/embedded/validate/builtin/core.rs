@@ -63,10 +63,13 @@ pub(super) fn secret(found: &mut Findings, object: &Value, before: Option<&Value
         kind @ ("kubernetes.io/dockercfg" | "kubernetes.io/dockerconfigjson") => {
             let key = if kind.ends_with("cfg") { ".dockercfg" } else { ".dockerconfigjson" };
             need(found, key);
-            let value = data.get(key).map(decoded);
-            if let Some(Err(_)) = value.map(|value| serde_json::from_slice::<serde_json::Map<_, _>>(&value)) {
-                let told = "invalid character";
-                found.invalid(&format!("data[{key}]"), "<secret contents redacted>", told);
+            let Some(value) = data.get(key).map(decoded) else { return };
+            if serde_json::from_slice::<serde_json::Map<_, _>>(&value).is_err() {
+                let told = value.first().map_or_else(
+                    || "unexpected end of JSON input".to_owned(),
+                    |first| format!("invalid character {:?} looking for beginning of value", char::from(*first)),
+                );
+                found.invalid(&format!("data[{key}]"), "<secret contents redacted>", &told);
             }
         }
         "kubernetes.io/basic-auth" => {

@@ -184,7 +184,7 @@ fn backend(found: &mut Findings, backend: &Value, field: &str) {
             match text(service, "name") {
                 "" => found.required(&format!("{field}.service.name"), ""),
                 name => {
-                    let wrong = names::dns_1035_label(name);
+                    let wrong = names::dns_label(name);
                     found.invalid_each(&format!("{field}.service.name"), name, &wrong);
                 }
             }

@@ -39,12 +39,19 @@ pub(super) fn disruption_budget(found: &mut Findings, object: &Value) {
 pub(super) fn autoscaler(found: &mut Findings, object: &Value) {
     let spec = &object["spec"];
     let least = int(spec, "minReplicas");
-    if let Some(least) = least.filter(|least| *least < 1) {
-        found.invalid("spec.minReplicas", least, "must be greater than or equal to 1");
+    if let Some(least) = least.filter(|least| *least < 0) {
+        found.invalid("spec.minReplicas", least, "must be greater than or equal to 0");
+    }
+    let outside = |metric: &Value| matches!(text(metric, "type"), "Object" | "External");
+    if least == Some(0) && !items(spec, "metrics").any(outside) {
+        let told = "must specify at least one Object or External metric to support scaling to zero replicas";
+        found.forbidden("spec.metrics", told);
     }
     let most = int(spec, "maxReplicas").unwrap_or_default();
-    if most < 1 {
-        found.invalid("spec.maxReplicas", most, "must be greater than 0");
+    match most {
+        0 => found.required("spec.maxReplicas", ""),
+        ..0 => found.invalid("spec.maxReplicas", most, "must be greater than 0"),
+        _ => {}
     }
     if least.is_some_and(|least| most < least) {
         found.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`");
@@ -57,6 +64,9 @@ pub(super) fn autoscaler(found: &mut Findings, object: &Value) {
         } else {
             found.invalid_each(&field, value, &names::path_segment(value));
         }
+    }
+    if text(target, "apiVersion").is_empty() {
+        found.invalid("spec.scaleTargetRef.apiVersion", "", "apiVersion must specify API group");
     }
 }
 

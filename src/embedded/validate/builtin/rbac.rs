@@ -16,7 +16,7 @@ pub(super) fn role(found: &mut Findings, object: &Value, kind: &str) {
         let field = format!("rules[{index}]");
         let has = |name: &str| items(rule, name).next().is_some();
         if !has("verbs") {
-            found.required(&format!("{field}.verbs"), "verbs must contain at least one value");
+            found.required(&format!("{field}.verbs"), "");
         }
         if has("nonResourceURLs") {
             let field = format!("{field}.nonResourceURLs");

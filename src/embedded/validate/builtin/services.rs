@@ -15,7 +15,7 @@ use super::super::view::text;
 
 /// What names of Services look like.
 pub(super) fn name(value: &str) -> Vec<String> {
-    names::dns_1035_label(value)
+    names::dns_label(value)
 }
 
 /// Checks a Service.

@@ -129,16 +129,11 @@ pub(super) fn volume(found: &mut Findings, object: &Value, before: Option<&Value
 /// Checks a `StorageClass`.
 pub(super) fn class(found: &mut Findings, object: &Value, before: Option<&Value>) {
     if let Some(before) = before {
-        for (name, told) in [
-            ("parameters", "updates to parameters are forbidden."),
-            ("provisioner", "updates to provisioner are forbidden."),
-            ("reclaimPolicy", "updates to reclaimPolicy are forbidden."),
-        ] {
+        for name in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
             if object[name] != before[name] {
-                found.forbidden(name, told);
+                found.invalid(name, Value::Null, "field is immutable");
             }
         }
-        found.immutable("volumeBindingMode", before.get("volumeBindingMode"), object.get("volumeBindingMode"));
         return;
     }
     match text(object, "provisioner") {

@@ -11,6 +11,18 @@ use super::super::view::items;
 use super::super::view::map;
 use super::super::view::text;
 
+/// Of several sources, that of the first of these kinds is taken.
+const FIRST: [&str; 8] = [
+    "emptyDir",
+    "hostPath",
+    "secret",
+    "nfs",
+    "iscsi",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "configMap",
+];
+
 /// Checks volumes and answers the names of those that are right.
 pub(super) fn check<'a>(found: &mut Findings, spec: &'a Value, field: &str) -> HashSet<&'a str> {
     let mut known = HashSet::new();
@@ -36,11 +48,12 @@ pub(super) fn check<'a>(found: &mut Findings, spec: &'a Value, field: &str) -> H
 }
 
 fn source(found: &mut Findings, volume: &Value, field: &str) {
-    let mut given = map(volume).filter(|(name, value)| *name != "name" && !value.is_null());
-    let Some((kind, source)) = given.next() else {
+    let mut given: Vec<_> = map(volume).filter(|(name, value)| *name != "name" && !value.is_null()).collect();
+    given.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    let Some((kind, source)) = given.first().copied() else {
         return found.required(field, "must specify a volume type");
     };
-    for (more, _) in given {
+    for (more, _) in &given[1..] {
         found.forbidden(&format!("{field}.{more}"), "may not specify more than 1 volume type");
     }
     let field = format!("{field}.{kind}");

@@ -1,8 +1,10 @@
 //! Deployments and their kin.
 
 use serde_json::Value;
+use serde_json::json;
 
 use super::super::findings::Findings;
+use super::super::findings::sorted;
 use super::super::names;
 use super::super::view::int;
 use super::super::view::items;
@@ -89,7 +91,7 @@ pub(super) fn stateful_set(found: &mut Findings, object: &Value, before: Option<
                 at_most_all(found, most, field);
             }
         }
-        _ => found.invalid("spec.updateStrategy", strategy.clone(), "must be 'RollingUpdate' or 'OnDelete'"),
+        _ => found.invalid("spec.updateStrategy", internal(strategy), "must be 'RollingUpdate' or 'OnDelete'"),
     }
     let retention = &spec["persistentVolumeClaimRetentionPolicy"];
     for name in ["whenDeleted", "whenScaled"] {
@@ -111,7 +113,7 @@ pub(super) fn stateful_set(found: &mut Findings, object: &Value, before: Option<
     match selectors::matches(selector, &spec["template"]["metadata"]["labels"]) {
         None => found.invalid("spec.selector", selector.clone(), ""),
         Some(matches) => {
-            if !matches && !selectors::is_empty(selector) {
+            if !matches && (selector.is_null() || !selectors::is_empty(selector)) {
                 mismatch(found, &spec["template"]["metadata"]["labels"]);
             }
             let claims: Vec<_> =
@@ -158,7 +160,7 @@ pub(super) fn daemon_set(found: &mut Findings, object: &Value, before: Option<&V
                 _ => {}
             }
         }
-        _ => found.unsupported("spec.updateStrategy", strategy.clone(), &["RollingUpdate", "OnDelete"]),
+        _ => found.unsupported("spec.updateStrategy", internal(strategy), &["RollingUpdate", "OnDelete"]),
     }
     found.not_negative("spec.revisionHistoryLimit", int(spec, "revisionHistoryLimit"));
 }
@@ -202,7 +204,7 @@ fn stated_selector(found: &mut Findings, selector: &Value, kind: &str) {
 
 fn mismatch(found: &mut Findings, labels: &Value) {
     let told = "`selector` does not match template `labels`";
-    found.invalid("spec.template.metadata.labels", labels.clone(), told);
+    found.invalid("spec.template.metadata.labels", sorted(labels), told);
 }
 
 /// Pods that are to run for ever.
@@ -236,8 +238,13 @@ fn strategy(found: &mut Findings, strategy: &Value) {
             }
             at_most_all(found, unavailable, field);
         }
-        _ => found.unsupported("spec.strategy", strategy.clone(), &["Recreate", "RollingUpdate"]),
+        _ => found.unsupported("spec.strategy", internal(strategy), &["Recreate", "RollingUpdate"]),
     }
+}
+
+/// A strategy as the internal type shows it, whose fields have other names.
+fn internal(strategy: &Value) -> Value {
+    json!({"Type": text(strategy, "type"), "RollingUpdate": strategy["rollingUpdate"]})
 }
 
 /// Checks a number that is not negative, or a percentage.
