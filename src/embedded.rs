@@ -104,7 +104,7 @@ impl Cluster {
         let aggregation = Aggregation::showing(objects.clone(), pki.front_proxy());
         bootstrap(&objects, &aggregation, &pki).map_err(|status| Error::Bootstrap { message: status.message })?;
         let api = Api { objects, access, aggregation };
-        controllers.ca = pki.ca().to_owned();
+        pki.ca().clone_into(&mut controllers.ca);
         let elsewhere = api.clone();
         controllers.aggregated.get_or_insert_with(|| {
             Arc::new(move |namespace| {
@@ -133,13 +133,13 @@ impl Cluster {
         Service { api: self.api.clone(), peer: Peer { user: Some(User::admin()) } }
     }
 
-    /// The API for clients in this process that act as a ServiceAccount.
+    /// The API for clients in this process that act as a `ServiceAccount`.
     #[must_use]
     pub fn service_as(&self, namespace: &str, account: &str) -> Service {
         Service { api: self.api.clone(), peer: Peer { user: Some(User::account(namespace, account)) } }
     }
 
-    /// Says where the server of a group is, instead of where its APIService says.
+    /// Says where the server of a group is, instead of where its `APIService` says.
     pub fn upstream(&self, group: &str, version: &str, upstream: Upstream) {
         self.api.aggregation.upstream(group, version, upstream);
     }

@@ -27,7 +27,7 @@ const VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const VERBS_OF_SUBRESOURCES: [&str; 3] = ["get", "patch", "update"];
 
-/// The kinds that a CustomResourceDefinition defines, one for each served version.
+/// The kinds that a `CustomResourceDefinition` defines, one for each served version.
 pub fn kinds(definition: &Value) -> Result<Vec<Kind>, Vec<Cause>> {
     let mut definition = definition.clone();
     if let Some(fields) = definition.as_object_mut() {

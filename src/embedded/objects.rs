@@ -144,7 +144,7 @@ impl Objects {
     ) -> Result<Done, Status> {
         let target = write::Target { kind, namespace, name, subresource };
         if subresource == "scale" {
-            return self.replace_scale(target, object, options);
+            return self.replace_scale(target, &object, options);
         }
         self.replace(target, object, options)
     }

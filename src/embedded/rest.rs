@@ -83,13 +83,7 @@ impl Api {
         response
     }
 
-    async fn answer(
-        &self,
-        peer: &Peer,
-        parts: Parts,
-        query: &Query,
-        body: Body,
-    ) -> Result<Served, Status> {
+    async fn answer(&self, peer: &Peer, parts: Parts, query: &Query, body: Body) -> Result<Served, Status> {
         let path = parts.uri.path().to_owned();
         let place = Place::parse(&path);
         let verb = place.as_ref().and_then(|place| place.verb(&parts.method, query.flag("watch")));
@@ -106,7 +100,9 @@ impl Api {
         if !is_health(&path) {
             self.access.authorize(&user, &attributes)?;
         }
-        if let Some(target) = group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version)) {
+        if let Some(target) =
+            group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version))
+        {
             let request = Request::from_parts(parts, body);
             return Ok(Served::Elsewhere(self.aggregation.forward(&target, &user, request).await));
         }
@@ -161,7 +157,11 @@ impl Api {
         };
         let kinds = self.objects.kinds.all();
         let is_builtin = |group| kinds.iter().any(|kind| &*kind.gvk.group == group && kind.custom.is_none());
-        if group.is_some_and(is_builtin) { Err(Status::unknown_path()) } else { Ok(Served::Here(Answer::nothing_here())) }
+        if group.is_some_and(is_builtin) {
+            Err(Status::unknown_path())
+        } else {
+            Ok(Served::Here(Answer::nothing_here()))
+        }
     }
 }
 
@@ -191,7 +191,9 @@ fn deprecation(call: &Call) -> Option<String> {
     let gvk = &call.kind.gvk;
     let kinds = call.api.objects.kinds.all();
     let others = kinds.iter().filter(|other| other.resource == call.kind.resource);
-    let better = others.filter_map(|other| other.custom.as_ref().filter(|custom| custom["deprecated"] != true).map(|_| other));
+    let better = others.filter_map(|other| {
+        other.custom.as_ref().filter(|custom| custom["deprecated"] != true).map(|_| other)
+    });
     let better = better.map(|other| format!("; use {} {}", other.gvk.api_version(), other.gvk.kind)).next();
     Some(format!("{} {} is deprecated{}", gvk.api_version(), gvk.kind, better.unwrap_or_default()))
 }
@@ -232,8 +234,7 @@ fn check_timeout(query: &Query) -> Result<(), Status> {
     if valid {
         return Ok(());
     }
-    let message =
-        format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
+    let message = format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
     Err(Status::bad_request(message))
 }
 
@@ -243,7 +244,8 @@ fn is_duration(text: &str) -> bool {
         return true;
     }
     while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
+        let number =
+            rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
         rest = &rest[number..];
         let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit));
         let Some(unit) = unit.filter(|_| number > 0) else { return false };

@@ -17,10 +17,13 @@ pub(super) mod names;
 mod prepare;
 mod prune;
 mod quantity;
+mod rules;
 mod structural;
 #[cfg(test)]
 mod tests;
 mod view;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -41,6 +44,7 @@ pub use self::prepare::prepare_for_create;
 pub use self::prepare::prepare_for_update;
 pub(super) use self::defaults::custom_definition;
 pub(super) use self::findings::Findings;
+pub(super) use self::rules::check_rule;
 
 /// Removes what the schema does not know and checks types, as kube-apiserver's decoder does. Answers the
 /// paths of unknown fields as it words them (`unknown field "spec.bogus"`), for warnings or for the strict
@@ -98,9 +102,10 @@ pub fn check(kind: &Kind, object: &Value, before: Option<&Value>) -> Vec<Cause> 
 pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
     let mut found = Findings::default();
     metadata::update(&mut found, &object["metadata"], &before["metadata"]);
-    if let Some(schema) = structural_schema(kind)
+    if let Some(version) = &kind.custom
         && let Some(status) = object.get("status")
     {
+        let schema = &version["schema"]["openAPIV3Schema"];
         let of_status = &schema["properties"]["status"];
         let causes = structural::check(of_status, status, before.get("status"), "");
         found.0.extend(causes.into_iter().map(|cause| {
@@ -110,7 +115,7 @@ pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
             Cause { field: format!("status{dot}{field}"), ..cause }
         }));
         found.0.extend(structural::repeated(of_status, status, "status"));
-        not_checked(&mut found, schema);
+        check_rules(&mut found, version, object, Some(before));
     }
     found.0
 }
@@ -130,7 +135,7 @@ fn check_metadata(found: &mut Findings, kind: &Kind, object: &Value, before: Opt
     }
 }
 
-fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: Option<&Value>) {
+fn check_custom(found: &mut Findings, version: &Arc<Value>, object: &Value, before: Option<&Value>) {
     let schema = &version["schema"]["openAPIV3Schema"];
     found.0.extend(structural::check(schema, object, before, ""));
     let scale = &version["subresources"]["scale"];
@@ -139,15 +144,21 @@ fn check_custom(found: &mut Findings, version: &Value, object: &Value, before: O
     }
     structural::embedded(found, schema, object, "");
     found.0.extend(structural::repeated(schema, object, ""));
-    not_checked(found, schema);
+    check_rules(found, version, object, before);
 }
 
-/// Tells that validation rules were not looked at, if there are any.
-fn not_checked(found: &mut Findings, schema: &Value) {
-    if structural::has_rules(schema) && found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
+/// Validation rules are looked at if nothing else is wrong that they may trip over.
+fn check_rules(found: &mut Findings, version: &Arc<Value>, object: &Value, before: Option<&Value>) {
+    let schema = &version["schema"]["openAPIV3Schema"];
+    if !structural::has_rules(schema) {
+        return;
+    }
+    if found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
         let told = "some validation rules were not checked because the object was invalid; correct the existing \
                     errors to complete validation";
         found.invalid("<nil>", Value::Null, told);
+    } else {
+        rules::check(found, version, object, before);
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn empty(
         status["conditions"] = conditions(namespace, contents, &counts, elsewhere, now).into();
         plan.status(MANAGER, namespace, status);
         // Objects here wake their namespace when they go; others do not.
-        plan.after(Duration::from_secs(5));
+        plan.after(Duration::from_secs(1));
     }
     plan
 }

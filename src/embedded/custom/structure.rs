@@ -9,6 +9,7 @@ use serde_json::json;
 use super::list;
 use super::text;
 use crate::embedded::validate::Findings;
+use crate::embedded::validate::check_rule;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
@@ -56,6 +57,9 @@ fn node(found: &mut Findings, schema: &Value, field: &str, level: Level) {
         node(found, values, &format!("{field}.additionalProperties"), Level::Field);
     }
     combined(found, schema, field);
+    for (index, rule) in list(&schema["x-kubernetes-validations"]).enumerate() {
+        check_rule(found, rule, &format!("{field}.x-kubernetes-validations[{index}]"));
+    }
     let embedded = schema["x-kubernetes-embedded-resource"] == true;
     let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true;
     let at = format!("{field}.type");

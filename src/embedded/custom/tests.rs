@@ -1,5 +1,4 @@
 //! Definitions become kinds, and get their status.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::json;
 

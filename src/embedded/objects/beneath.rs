@@ -110,7 +110,7 @@ impl Objects {
     pub(super) fn replace_scale(
         &self,
         target: Target<'_>,
-        sent: Value,
+        sent: &Value,
         options: &Options,
     ) -> Result<Done, Status> {
         self.change_scale(target, options, &|_| Ok(sent.clone()))
@@ -197,8 +197,9 @@ impl Objects {
         for budget in self.storage.list("poddisruptionbudgets.policy", Some(namespace)).entries {
             let budget: Value = serde_json::from_slice(&budget.json).unwrap_or_default();
             let labels = budget["spec"]["selector"]["matchLabels"].as_object();
-            let chosen = labels
-                .is_some_and(|labels| labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value));
+            let chosen = labels.is_some_and(|labels| {
+                labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
+            });
             let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) > 0;
             if chosen && running && !allowed {
                 let message = "Cannot evict pod as it would violate the pod's disruption budget.";
@@ -223,9 +224,13 @@ impl Objects {
         options: &Options,
     ) -> Result<(), Status> {
         let now = meta::time((self.clock)());
-        let bound = |pod: &Value| Status::conflict("pods/binding", name, &format!(
-            "pod {name} is already assigned to node {}", pod["spec"]["nodeName"]
-        ));
+        let bound = |pod: &Value| {
+            Status::conflict(
+                "pods/binding",
+                name,
+                &format!("pod {name} is already assigned to node {}", pod["spec"]["nodeName"]),
+            )
+        };
         let target = Target { kind: pods, namespace, name, subresource: "binding" };
         self.change(target, options, false, &mut |live| {
             let live = live.ok_or_else(|| Status::not_found(&pods.resource, name))?;

@@ -89,10 +89,6 @@ impl Objects {
                     }
                     continue;
                 }
-                Fate::Over(object) => {
-                    done.gone = true;
-                    (object.clone(), Write::Remove(versions::stored(kind, object)))
-                }
                 Fate::Pending => {
                     done.object = live;
                     return Ok(done);
@@ -102,7 +98,7 @@ impl Objects {
                     return Ok(done);
                 }
                 Fate::Marked(object) => (object.clone(), Write::Put(versions::stored(kind, object))),
-                Fate::Gone(object) => {
+                Fate::Over(object) | Fate::Gone(object) => {
                     done.gone = true;
                     (object.clone(), Write::Remove(versions::stored(kind, object)))
                 }
@@ -247,10 +243,7 @@ fn pod_grace(pod: &mut Value, asked: Option<i64>, now: Timestamp) -> Option<bool
         let asked = asked.filter(|asked| *asked < running)?;
         let at: Timestamp = meta::text(pod, "deletionTimestamp").parse().ok()?;
         let earlier = at - seconds(running) + seconds(asked);
-        let (at, asked) = match earlier < now {
-            true => (now, asked.min(1)),
-            false => (earlier, asked),
-        };
+        let (at, asked) = if earlier < now { (now, asked.min(1)) } else { (earlier, asked) };
         let metadata = meta::of(pod);
         metadata.insert("deletionTimestamp".into(), meta::time(at).into());
         metadata.insert("deletionGracePeriodSeconds".into(), asked.into());
@@ -300,7 +293,11 @@ fn namespace(mut object: Value, now: Timestamp) -> Fate {
     }
     object["status"]["phase"] = "Terminating".into();
     let kind_is_done = object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-    if kind_is_done && meta::finalizers(&object).is_empty() { Fate::Gone(object) } else { Fate::Marked(object) }
+    if kind_is_done && meta::finalizers(&object).is_empty() {
+        Fate::Gone(object)
+    } else {
+        Fate::Marked(object)
+    }
 }
 
 /// A definition stays until its objects are gone.

@@ -84,7 +84,8 @@ fn admit_pod(object: &mut Value) {
         let covers = |toleration: &Value| {
             let effect = &toleration["effect"];
             let effect = effect.as_str().is_none_or(|effect| effect.is_empty() || effect == "NoExecute");
-            let all = toleration["key"].as_str().is_none_or(str::is_empty) && toleration["operator"] == "Exists";
+            let all =
+                toleration["key"].as_str().is_none_or(str::is_empty) && toleration["operator"] == "Exists";
             effect && (all || toleration["key"] == key)
         };
         if !all.iter().any(covers) {

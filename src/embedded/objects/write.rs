@@ -117,7 +117,11 @@ impl Objects {
         }
         for attempt in 1.. {
             if generated {
-                meta::of(&mut object).insert("name".into(), meta::made_up(&base).into());
+                meta::of(&mut object).insert(
+                    "name".into(),
+                    meta::made_up(&base, &(&kind.resource, namespace, self.storage.version(), attempt))
+                        .into(),
+                );
             }
             let name = meta::text(&object, "name").to_owned();
             self.fill_new(kind, &mut object)?;
@@ -217,7 +221,8 @@ impl Objects {
                 });
                 let Ok(written) = written else { continue };
                 if let Some(written) = written.filter(|_| !done.gone) {
-                    meta::of(&mut object).insert("resourceVersion".into(), written.version.to_string().into());
+                    meta::of(&mut object)
+                        .insert("resourceVersion".into(), written.version.to_string().into());
                 }
                 if done.gone {
                     self.removed(kind, &object);
@@ -313,7 +318,12 @@ impl Objects {
         })
     }
 
-    pub(super) fn apply(&self, target: Target<'_>, applied: &Value, options: &Options) -> Result<Done, Status> {
+    pub(super) fn apply(
+        &self,
+        target: Target<'_>,
+        applied: &Value,
+        options: &Options,
+    ) -> Result<Done, Status> {
         let Target { kind, subresource, .. } = target;
         if applied["metadata"]["managedFields"].as_array().is_some_and(|fields| !fields.is_empty()) {
             return Err(Status::bad_request("metadata.managedFields must be nil"));

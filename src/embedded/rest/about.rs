@@ -23,7 +23,12 @@ const FOREVER: &str = "public, immutable";
 
 impl Api {
     /// Answers a path that is not one of objects; nothing if it means nothing here.
-    pub(super) fn about(&self, path: &str, query: &Query, headers: &HeaderMap) -> Result<Option<Answer>, Status> {
+    pub(super) fn about(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Option<Answer>, Status> {
         let path = path.trim_end_matches('/');
         Ok(match path {
             "" => Some(Answer::json(200, json!({"paths": self.paths()}))),
@@ -48,10 +53,11 @@ impl Api {
     }
 
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
-            .into_iter()
-            .map(Into::into)
-            .collect();
+        let mut paths: Vec<String> =
+            ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+                .into_iter()
+                .map(Into::into)
+                .collect();
         for kind in self.objects.kinds.all() {
             paths.push(format!("/{}", kind.root()));
             if !kind.gvk.group.is_empty() {
@@ -149,8 +155,7 @@ fn merge(groups: &mut Value, others: Vec<Value>, name: &str) {
 fn cached(value: Value, headers: &HeaderMap) -> Answer {
     let tag = format!("\"{}\"", hex(&Sha256::digest(value.to_string())).to_uppercase());
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|told| told == tag.as_str());
-    let answer =
-        if known { Answer::of(304, Content::Text(String::new())) } else { Answer::json(200, value) };
+    let answer = if known { Answer::of(304, Content::Text(String::new())) } else { Answer::json(200, value) };
     answer.with_header(header::ETAG, &tag).with_header(header::VARY, "Accept")
 }
 

@@ -44,7 +44,7 @@ pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> 
         "application/yaml" => yaml(bytes),
         PROTOBUF => protobuf::read(bytes).map_err(|error| match error {
             protobuf::Error::Unknown { .. } => unsupported(&["application/json", "application/yaml"]),
-            error => Status::bad_request(error.to_string()),
+            error @ protobuf::Error::Malformed => Status::bad_request(error.to_string()),
         }),
         _ => Err(unsupported(&["application/json", "application/yaml", PROTOBUF])),
     }
@@ -61,7 +61,10 @@ pub(super) fn unsupported(known: &[&str]) -> Status {
 
 /// 415, of a patch for a built-in kind.
 pub(super) fn unsupported_patch() -> Status {
-    Status { details: Some(json!({})), ..Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type") }
+    Status {
+        details: Some(json!({})),
+        ..Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    }
 }
 
 /// Reads JSON.
@@ -97,7 +100,8 @@ pub(super) fn unrecognized(kind: &str, why: &str, bytes: &[u8]) -> Status {
         Some(_) => bytes[..end].iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     let more = if bytes.len() > SHOWN { " ..." } else { "" };
-    let message = format!("the object provided is unrecognized (must be of type {kind}): {why} ({text}{more})");
+    let message =
+        format!("the object provided is unrecognized (must be of type {kind}): {why} ({text}{more})");
     Status::bad_request(message)
 }
 
@@ -113,7 +117,6 @@ fn wrong_yaml(error: &yaml::Error) -> String {
 
 /// Reads YAML, of which JSON is a part.
 pub(super) fn yaml(bytes: &[u8]) -> Result<Value, Status> {
-    let mut documents = yaml::documents(bytes)
-        .map_err(|error| Status::bad_request(wrong_yaml(&error)))?;
+    let mut documents = yaml::documents(bytes).map_err(|error| Status::bad_request(wrong_yaml(&error)))?;
     Ok(if documents.is_empty() { Value::Null } else { documents.swap_remove(0) })
 }

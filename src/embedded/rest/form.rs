@@ -24,17 +24,17 @@ pub(super) fn table(
     version: &str,
     objects: impl Iterator<Item = Value>,
 ) -> Result<Value, Status> {
-    let rows = objects.map(|object| row(call, version, object)).collect::<Result<Vec<_>, _>>()?;
+    let rows = objects.map(|object| row(call, version, &object)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
         "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": {},
         "columnDefinitions": table::columns(&call.kind), "rows": rows,
     }))
 }
 
-fn row(call: &Call, version: &str, object: Value) -> Result<Value, Status> {
-    let cells = table::cells(&call.kind, &object, (call.api.objects.clock)());
+fn row(call: &Call, version: &str, object: &Value) -> Result<Value, Status> {
+    let cells = table::cells(&call.kind, object, (call.api.objects.clock)());
     Ok(match call.query.get("includeObject") {
-        "" | "Metadata" => json!({"cells": cells, "object": metadata(&object, version)}),
+        "" | "Metadata" => json!({"cells": cells, "object": metadata(object, version)}),
         "Object" => json!({"cells": cells, "object": object}),
         "None" => json!({"cells": cells, "object": null}),
         other => {

@@ -54,7 +54,8 @@ impl Call {
                 Err(_) => return Ok(expired(page.as_ref())),
             },
         };
-        let start = page.as_ref().map_or(0, |page| snapshot.entries.partition_point(|entry| entry.key <= page.after));
+        let start =
+            page.as_ref().map_or(0, |page| snapshot.entries.partition_point(|entry| entry.key <= page.after));
         if let Some(page) = &page {
             shown = Some(page.version).filter(|version| *version > 0);
         }
@@ -63,7 +64,8 @@ impl Call {
         let (picked, more) = self.pick(rest, &selector, limit);
         let proceed = more.then(|| picked.last().map(|last| token(version, &last.key))).flatten();
         // Lists of custom kinds always tell of a next page, if only that there is none.
-        let proceed = proceed.or_else(|| (self.kind.custom.is_some() && self.accepted.form == Form::Whole).then(String::new));
+        let proceed = proceed
+            .or_else(|| (self.kind.custom.is_some() && self.accepted.form == Form::Whole).then(String::new));
         let remaining = (more && selector.is_empty()).then(|| rest.len() - picked.len());
         let head = Head {
             api_version: &self.kind.gvk.api_version(),
@@ -77,7 +79,12 @@ impl Call {
     }
 
     /// The entries that are meant, up to a limit, and whether there are more.
-    fn pick<'e>(&self, entries: &'e [Arc<Entry>], selector: &Selector, limit: usize) -> (Vec<&'e Arc<Entry>>, bool) {
+    fn pick<'e>(
+        &self,
+        entries: &'e [Arc<Entry>],
+        selector: &Selector,
+        limit: usize,
+    ) -> (Vec<&'e Arc<Entry>>, bool) {
         if selector.is_empty() {
             let end = if limit == 0 { entries.len() } else { limit.min(entries.len()) };
             return (entries[..end].iter().collect(), end < entries.len());
@@ -101,8 +108,9 @@ impl Call {
         if let Some(remaining) = head.remaining {
             metadata["remainingItemCount"] = remaining.into();
         }
+        let start = versions::head(kind);
         let content = match self.accepted.form {
-            Form::Whole if entries.iter().all(|entry| versions::is_stored(kind, entry)) => {
+            Form::Whole if entries.iter().all(|entry| entry.json.starts_with(start.as_bytes())) => {
                 Content::Raw(head.list(entries.iter().copied()))
             }
             Form::Whole => {
@@ -112,7 +120,8 @@ impl Call {
                 }))
             }
             Form::Table(version) => {
-                let mut table = form::table(self, version, entries.iter().map(|entry| versions::read(kind, entry)))?;
+                let mut table =
+                    form::table(self, version, entries.iter().map(|entry| versions::read(kind, entry)))?;
                 table["metadata"] = metadata;
                 Content::Json(table)
             }
@@ -141,7 +150,9 @@ impl Call {
         self.check_list_options(told, matching, token)?;
         if !token.is_empty() {
             if !matches!(told, "" | "0") {
-                return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+                return Err(Status::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
             }
             let page = self.page(token)?;
             let version = if page.version == 0 { Version::Latest } else { Version::Exact(page.version) };
@@ -193,11 +204,17 @@ impl Call {
                 });
             }
         }
-        if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", &causes)) }
+        if causes.is_empty() {
+            Ok(())
+        } else {
+            Err(Status::invalid("meta.k8s.io", "ListOptions", "", &causes))
+        }
     }
 
     fn page(&self, token: &str) -> Result<Page, Status> {
-        let wrong = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let wrong = |why: &str| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
         let bytes = BASE64.decode(token.trim_end_matches('=')).map_err(|error| wrong(&error.to_string()))?;
         let told: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
         if told["v"] != "meta.k8s.io/v1" {

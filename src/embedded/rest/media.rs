@@ -35,7 +35,9 @@ impl Accepted {
         if told.trim().is_empty() {
             return Ok(Self { form: Form::Whole, yaml: false });
         }
-        told.split(',').find_map(|clause| Self::of(clause, watches)).ok_or_else(|| not_acceptable(&told, watches))
+        told.split(',')
+            .find_map(|clause| Self::of(clause, watches))
+            .ok_or_else(|| not_acceptable(&told, watches))
     }
 
     fn of(clause: &str, watches: bool) -> Option<Self> {
@@ -70,10 +72,15 @@ impl Accepted {
 /// 406. If the media type is known, a parameter is not.
 fn not_acceptable(told: &str, watches: bool) -> Status {
     let is_known = |clause: &str| {
-        matches!(clause.split(';').next().unwrap_or_default().trim(), "application/json" | "application/yaml" | "*/*")
+        matches!(
+            clause.split(';').next().unwrap_or_default().trim(),
+            "application/json" | "application/yaml" | "*/*"
+        )
     };
     if told.split(',').any(is_known) {
-        return unfit("only the following media types are accepted: application/json, application/yaml".into());
+        return unfit(
+            "only the following media types are accepted: application/json, application/yaml".into(),
+        );
     }
     let more = if watches { ", application/json;stream=watch" } else { "" };
     let known = format!("application/json, application/yaml{more}");

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header;
 use serde_json::Value;
 use serde_json::json;
 
@@ -95,7 +94,8 @@ impl Call {
             ("binding", "create") => self.bind(sent),
             _ => {
                 let resource = &self.kind.resource;
-                let message = format!("{verb} of {resource}/{subresource} is not supported by this API server");
+                let message =
+                    format!("{verb} of {resource}/{subresource} is not supported by this API server");
                 Err(Status::new(501, "NotImplemented", message))
             }
         }
@@ -154,7 +154,9 @@ impl Call {
         let told = |sent: &Value, field: &str| sent[field].as_str().unwrap_or_default().to_owned();
         let (mut told_version, mut told_kind) = (told(&sent, "apiVersion"), told(&sent, "kind"));
         if self.kind.custom.is_none() {
-            for (field, told, expected) in [("apiVersion", &mut told_version, version), ("kind", &mut told_kind, kind)] {
+            for (field, told, expected) in
+                [("apiVersion", &mut told_version, version), ("kind", &mut told_kind, kind)]
+            {
                 if told.is_empty() {
                     sent[field] = expected.into();
                     *told = expected.into();
@@ -175,7 +177,9 @@ impl Call {
         if told_version != version && self.kind.custom.is_none() && self.place.subresource.is_empty() {
             let why = body::unregistered(&told_kind, &told_version);
             let short = told_version.rsplit('/').next().unwrap_or_default();
-            return Err(Status::bad_request(format!("{told_kind} in version {short:?} cannot be handled as a {kind}: {why}")));
+            return Err(Status::bad_request(format!(
+                "{told_kind} in version {short:?} cannot be handled as a {kind}: {why}"
+            )));
         }
         if told_version != version {
             return Err(Status::bad_request(format!(
@@ -304,11 +308,13 @@ impl Call {
         if let Patch::Json(Value::Array(operations)) = &patch
             && operations.len() > 10_000
         {
-            let message = format!(
-                "The allowed maximum operations in a JSON patch is 10000, got {}",
-                operations.len()
-            );
-            return Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}")));
+            let message =
+                format!("The allowed maximum operations in a JSON patch is 10000, got {}", operations.len());
+            return Err(Status::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity too large: {message}"),
+            ));
         }
         let options = self.query.options("PatchOptions", &self.headers, bytes, applies)?;
         if let Patch::Apply(applied) = &patch {
@@ -330,8 +336,10 @@ impl Call {
             "scale" => ("autoscaling/v1".to_owned(), "Scale"),
             _ => (gvk.api_version(), &*gvk.kind),
         };
-        let (version, kind) =
-            (applied["apiVersion"].as_str().unwrap_or_default(), applied["kind"].as_str().unwrap_or_default());
+        let (version, kind) = (
+            applied["apiVersion"].as_str().unwrap_or_default(),
+            applied["kind"].as_str().unwrap_or_default(),
+        );
         if (version, kind) == (&*expected.0, expected.1) {
             return Ok(());
         }
@@ -396,8 +404,12 @@ impl Call {
         let deletion = self.query.deletion(self.deletion_body(bytes)?.as_ref())?;
         let selector = self.selector()?;
         let namespace = Some(&*self.place.namespace).filter(|namespace| !namespace.is_empty());
-        let items =
-            self.api.objects.delete_all(&self.kind, namespace, &|object| selector.picks(object), &deletion)?;
+        let items = self.api.objects.delete_all(
+            &self.kind,
+            namespace,
+            &|object| selector.picks(object),
+            &deletion,
+        )?;
         let gvk = &self.kind.gvk;
         let bare = |mut item: Value| {
             if let Some(fields) = item.as_object_mut().filter(|_| self.kind.custom.is_none()) {

@@ -5,12 +5,12 @@ use http::HeaderMap;
 use http::header;
 use serde_json::Value;
 
-use super::body;
 use super::super::objects::Deletion;
 use super::super::objects::Options;
 use super::super::objects::Validation;
 use super::super::status::Cause;
 use super::super::status::Status;
+use super::body;
 
 /// The query of a request.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,11 @@ impl Query {
             "Ignore" => Validation::Ignore,
             "Strict" => Validation::Strict,
             other => {
-                causes.push(unsupported("fieldValidation", &format!("{other:?}"), "\"\", \"Ignore\", \"Strict\", \"Warn\""));
+                causes.push(unsupported(
+                    "fieldValidation",
+                    &format!("{other:?}"),
+                    "\"\", \"Ignore\", \"Strict\", \"Warn\"",
+                ));
                 Validation::Warn
             }
         };
@@ -84,7 +88,10 @@ impl Query {
             let told = format!("{manager:?}").replace("\\0", "\\x00");
             causes.push(Cause {
                 reason: "FieldValueInvalid",
-                message: format!("Invalid value: {told}: invalid character U+{:04X} (at position {at})", u32::from(sign)),
+                message: format!(
+                    "Invalid value: {told}: invalid character U+{:04X} (at position {at})",
+                    u32::from(sign)
+                ),
                 field: "fieldManager".into(),
             });
         }

@@ -57,18 +57,13 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// The name, if only one object can be meant.
-    pub(super) fn name(&self) -> Option<&str> {
-        let named = self.fields.iter().find(|field| field.equal && field.path == "metadata.name");
-        named.map(|field| field.value.as_str())
-    }
-
     /// Whether a stored object is meant.
     pub(super) fn picks_entry(&self, kind: &Kind, entry: &Entry) -> bool {
         if !self.fields.iter().all(|field| field.picks_key(&entry.key).unwrap_or(true)) {
             return false;
         }
-        let by_key = self.labels.is_empty() && self.fields.iter().all(|field| field.picks_key(&entry.key).is_some());
+        let by_key =
+            self.labels.is_empty() && self.fields.iter().all(|field| field.picks_key(&entry.key).is_some());
         by_key || self.picks(&versions::read(kind, entry))
     }
 
@@ -161,9 +156,8 @@ fn known(resource: &str) -> &'static [&'static str] {
 
 fn is_known(kind: &Kind, path: &str) -> bool {
     let selectable = kind.custom.as_ref().and_then(|custom| custom["selectableFields"].as_array());
-    let selectable = || {
-        selectable.into_iter().flatten().filter_map(|field| field["jsonPath"].as_str()?.strip_prefix('.'))
-    };
+    let selectable =
+        || selectable.into_iter().flatten().filter_map(|field| field["jsonPath"].as_str()?.strip_prefix('.'));
     matches!(path, "metadata.name" | "metadata.namespace")
         || known(&kind.resource).contains(&path)
         || selectable().any(|field| field == path)
@@ -266,10 +260,7 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
     for operator in ["==", "!=", "=", ">", "<"] {
         let Some(after) = rest.strip_prefix(operator) else { continue };
         let after = after.trim_start();
-        let (value, rest) = match after.starts_with(',') {
-            true => ("", after),
-            false => word(after),
-        };
+        let (value, rest) = if after.starts_with(',') { ("", after) } else { word(after) };
         check_value(key, value)?;
         let number = || {
             value.parse::<i64>().map_err(|_| {

@@ -1,6 +1,8 @@
 //! Objects of built-in kinds as kube-apiserver's decoder leaves them after a pass through Go's types: unknown
 //! fields, nulls and omitted zero values are gone, quantities and times have their canonical form.
 
+use std::fmt::Write as _;
+
 use serde_json::Map;
 use serde_json::Value;
 
@@ -50,7 +52,6 @@ impl Decoder {
         let format = node.rules.as_ref().and_then(|rules| rules["format"].as_str()).unwrap_or_default();
         let definition = node.definition.as_deref().unwrap_or_default();
         match (&node.shape, &mut *value) {
-            (Shape::Any, _) => {}
             (Shape::Text, Value::String(text))
                 if format == "date-time"
                     || definition.ends_with(".v1.Time")
@@ -67,7 +68,11 @@ impl Decoder {
                     self.fail(format!("illegal base64 data at input byte {place}"));
                 }
             }
-            (Shape::Text, Value::String(_)) | (Shape::Boolean, Value::Bool(_)) | (Shape::Number, Value::Number(_)) => {}
+            (Shape::Any, _)
+            | (Shape::Text, Value::String(_))
+            | (Shape::Boolean, Value::Bool(_))
+            | (Shape::Number, Value::Number(_))
+            | (Shape::IntOrString, Value::Number(_) | Value::String(_)) => {}
             (Shape::Integer, Value::Number(number)) => {
                 let fits = match (number.as_i64(), format) {
                     (Some(number), "int32") => i32::try_from(number).is_ok(),
@@ -78,7 +83,6 @@ impl Decoder {
                     self.mismatch(&number, place);
                 }
             }
-            (Shape::IntOrString, Value::Number(_) | Value::String(_)) => {}
             (Shape::IntOrString, other) => {
                 let name = json_type(other);
                 self.mismatch(name, Place { type_name: "int32", ..place });
@@ -138,7 +142,7 @@ impl Decoder {
             if item.is_null() {
                 *item = zero(schema);
             }
-            self.path.push_str(&format!("[{index}]"));
+            write!(self.path, "[{index}]").expect("a String takes everything");
             self.value(schema, item, Place { type_name, ..place });
             self.path.truncate(length);
         }

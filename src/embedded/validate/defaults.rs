@@ -24,7 +24,9 @@ pub(super) fn fill(schema: &Schema, value: &mut Value) {
     match value {
         Value::Array(items) => {
             if let Some(schema) = schema.items() {
-                items.iter_mut().for_each(|item| fill(&schema, item));
+                for item in items {
+                    fill(&schema, item);
+                }
             }
         }
         Value::Object(object) if !schema.node().definition.as_deref().is_some_and(is_metadata) => {
@@ -101,10 +103,10 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
             let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
             object.insert("policyTypes".into(), types);
         }
-        "io.k8s.api.rbac.v1.Subject" if !object.contains_key("apiGroup") => {
-            if matches!(object.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
-                object.insert("apiGroup".into(), "rbac.authorization.k8s.io".into());
-            }
+        "io.k8s.api.rbac.v1.Subject"
+            if matches!(object.get("kind").and_then(Value::as_str), Some("User" | "Group")) =>
+        {
+            object.entry("apiGroup").or_insert_with(|| "rbac.authorization.k8s.io".into());
         }
         "io.k8s.api.batch.v1.Job" => job(object),
         "io.k8s.api.core.v1.Service" => service(object),
@@ -128,10 +130,11 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
 /// What depends on fields that may have been filled in.
 fn depending_on_others(definition: &str, object: &mut Map<String, Value>) {
     match definition {
-        "io.k8s.api.apps.v1.DeploymentStrategy" | "io.k8s.api.apps.v1.DaemonSetUpdateStrategy" => {
-            if object.get("type").is_some_and(|kind| kind == "RollingUpdate") {
-                object.entry("rollingUpdate").or_insert_with(|| json!({}));
-            }
+        "io.k8s.api.apps.v1.DeploymentStrategy"
+        | "io.k8s.api.apps.v1.DaemonSetUpdateStrategy"
+            if object.get("type").is_some_and(|kind| kind == "RollingUpdate") =>
+        {
+            object.entry("rollingUpdate").or_insert_with(|| json!({}));
         }
         "io.k8s.api.apps.v1.StatefulSetSpec" => {
             for claim in object.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()

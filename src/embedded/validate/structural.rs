@@ -205,7 +205,9 @@ impl Outcome {
         let all = outcomes("allOf");
         let valid = all.iter().filter(|outcome| !outcome.fails()).count();
         let total = all.len();
-        all.into_iter().for_each(|outcome| self.merge(outcome));
+        for outcome in all {
+            self.merge(outcome);
+        }
         if valid != total {
             let none = if valid == 0 { ". None validated" } else { "" };
             self.composite(path, &format!("must validate all the schemas (allOf){none}"));
@@ -329,14 +331,14 @@ impl Outcome {
         let known = |name: &str| schema["properties"].get(name);
         for (name, value) in object {
             let before = before.and_then(|before| before.get(name));
-            match known(name) {
-                Some(_) => {}
-                None if values.is_object() => self.check(values, value, before, &under(name)),
-                None if *values == false => {
-                    let message = format!("Invalid value: \"\": {path}.{name} in body is a forbidden property");
-                    self.add("FieldValueInvalid", path, message);
-                }
-                None => {}
+            if known(name).is_some() {
+                continue;
+            }
+            if values.is_object() {
+                self.check(values, value, before, &under(name));
+            } else if *values == false {
+                let message = format!("Invalid value: \"\": {path}.{name} in body is a forbidden property");
+                self.add("FieldValueInvalid", path, message);
             }
         }
         for (name, schema) in schema["properties"].as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Jobs and CronJobs.
+//! Jobs and what starts them by the clock.
 
 use serde_json::Value;
 use serde_json::json;

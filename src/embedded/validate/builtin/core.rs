@@ -72,16 +72,12 @@ pub(super) fn secret(found: &mut Findings, object: &Value, before: Option<&Value
                 found.invalid(&format!("data[{key}]"), "<secret contents redacted>", &told);
             }
         }
-        "kubernetes.io/basic-auth" => {
-            if data.get("username").is_none() && data.get("password").is_none() {
-                need(found, "username");
-                need(found, "password");
-            }
+        "kubernetes.io/basic-auth" if data.get("username").is_none() && data.get("password").is_none() => {
+            need(found, "username");
+            need(found, "password");
         }
-        "kubernetes.io/ssh-auth" => {
-            if text(data, "ssh-privatekey").is_empty() {
-                found.required("data[ssh-privatekey]", "");
-            }
+        "kubernetes.io/ssh-auth" if text(data, "ssh-privatekey").is_empty() => {
+            found.required("data[ssh-privatekey]", "");
         }
         "kubernetes.io/tls" => {
             need(found, "tls.crt");
