@@ -48,13 +48,15 @@ const GLANCE: Duration = Duration::from_micros(200);
 
 thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static ASKED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The scenario's time: that of the runtime's clock, which is paused.
+/// The scenario's time: that of the runtime's clock, which is paused. No two moments are the same.
 pub(crate) fn now() -> Timestamp {
     let began = BEGAN.get().expect("a world was made in this thread");
     let begin: Timestamp = BEGIN.parse().expect("a time");
-    begin + began.elapsed()
+    ASKED.set(ASKED.get() + 1);
+    begin + began.elapsed() + Duration::from_nanos(ASKED.get().into())
 }
 
 /// What runs.
@@ -82,6 +84,7 @@ impl World {
         let faults = Faults::default();
         faults.set(rules);
         BEGAN.set(Some(Instant::now()));
+        ASKED.set(0);
         let dir = tempfile::tempdir().expect("a folder");
         let cluster = Cluster::start(embedded::Settings {
             data_dir: None,
@@ -99,6 +102,7 @@ impl World {
         let repository = Repository::create(dir.path().join("repository"));
         let mut world = Self { cluster, admin, repository, faults, dir, life: None, ending };
         world.restart().await;
+        world.rest().await;
         world
     }
 
