@@ -135,10 +135,7 @@ impl Api {
             user,
             accepted,
         };
-        let answer = call.act(verb, &parts.method, &sent).map(|mut answer| {
-            answer.warnings.splice(0..0, deprecation(&call));
-            answer
-        });
+        let answer = call.act(verb, &parts.method, &sent);
         // What is answered must not be lost, nor what a refusal was decided by.
         self.objects.storage.settled().await.map_err(|error| {
             Status::new(500, "InternalError", format!("Internal error occurred: {error}"))
@@ -180,22 +177,6 @@ fn check_method(kind: &Kind, place: &Place, verb: &str) -> Result<(), Status> {
         has(&known.ok_or_else(Status::unknown_path)?.verbs)
     };
     if allowed { Ok(()) } else { Err(Status::method_not_allowed()) }
-}
-
-/// What is told about a version of a custom kind that its definition calls deprecated.
-fn deprecation(call: &Call) -> Option<String> {
-    let custom = call.kind.custom.as_ref().filter(|custom| custom["deprecated"] == true)?;
-    if let Some(told) = custom["deprecationWarning"].as_str() {
-        return Some(told.to_owned());
-    }
-    let gvk = &call.kind.gvk;
-    let kinds = call.api.objects.kinds.all();
-    let others = kinds.iter().filter(|other| other.resource == call.kind.resource);
-    let better = others.filter_map(|other| {
-        other.custom.as_ref().filter(|custom| custom["deprecated"] != true).map(|_| other)
-    });
-    let better = better.map(|other| format!("; use {} {}", other.gvk.api_version(), other.gvk.kind)).next();
-    Some(format!("{} {} is deprecated{}", gvk.api_version(), gvk.kind, better.unwrap_or_default()))
 }
 
 /// The group and version of a path that an aggregated server may answer.

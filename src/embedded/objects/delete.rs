@@ -106,10 +106,9 @@ impl Objects {
             if !deletion.dry_run {
                 match self.write_if_same(&entry, write) {
                     Err(()) => continue,
-                    Ok(version) if !done.gone => {
+                    Ok(version) => {
                         meta::of(&mut object).insert("resourceVersion".into(), version.to_string().into());
                     }
-                    Ok(_) => {}
                 }
                 if done.gone {
                     self.removed(kind, &object);

@@ -274,6 +274,12 @@ impl Call {
         let options = self.query.options("UpdateOptions", &self.headers, bytes, false)?;
         let sent = self.sent_object(bytes)?;
         let place = &self.place;
+        if meta::text(&sent, "name").is_empty() {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                place.name
+            )));
+        }
         let target = (&*place.namespace, &*place.name, &*place.subresource);
         if self.api.objects.get(&self.kind, target.0, target.1).is_err() {
             self.check_creation(validate::allows_create_on_update(&self.kind))?;
