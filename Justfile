@@ -50,6 +50,11 @@ kinds:
 protobuf:
     e2e/protobuf
 
+# write src/embedded/validate/fields.json anew: what Go's types say of fields
+fields:
+    cd e2e/tools/kubernetes && go run ./fields > ../../../src/embedded/validate/fields.json.new
+    mv src/embedded/validate/fields.json.new src/embedded/validate/fields.json
+
 # all that a change must pass
 ci:
     .ci/run

@@ -23,8 +23,7 @@ use crate::manifest::Scope;
 
 pub use self::definition::check;
 
-const VERBS: [&str; 8] =
-    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const VERBS_OF_SUBRESOURCES: [&str; 3] = ["get", "patch", "update"];
 
 /// The kinds that a `CustomResourceDefinition` defines, one for each served version.
@@ -38,7 +37,10 @@ pub fn kinds(definition: &Value) -> Result<Vec<Kind>, Vec<Cause>> {
         return Err(causes);
     }
     let versions = list(&definition["spec"]["versions"]);
-    Ok(versions.filter(|version| version["served"] == true).map(|version| kind(&definition, version)).collect())
+    Ok(versions
+        .filter(|version| version["served"] == true)
+        .map(|version| kind(&definition, version))
+        .collect())
 }
 
 fn kind(definition: &Value, version: &Value) -> Kind {
@@ -104,7 +106,8 @@ fn columns(version: &Value) -> Value {
 pub fn status_of(definition: &Value, now: Timestamp) -> Value {
     let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let known = |kind: &str| {
-        list(&definition["status"]["conditions"]).find(|known| known["type"] == kind && known["status"] == "True")
+        list(&definition["status"]["conditions"])
+            .find(|known| known["type"] == kind && known["status"] == "True")
     };
     let condition = |kind: &str, reason: &str, message: &str| {
         known(kind).cloned().unwrap_or_else(|| {
@@ -119,7 +122,9 @@ pub fn status_of(definition: &Value, now: Timestamp) -> Value {
         condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
     ];
     let others = list(&definition["status"]["conditions"]);
-    conditions.extend(others.filter(|other| other["type"] != "NamesAccepted" && other["type"] != "Established").cloned());
+    conditions.extend(
+        others.filter(|other| other["type"] != "NamesAccepted" && other["type"] != "Established").cloned(),
+    );
     let mut stored: Vec<Value> = list(&definition["status"]["storedVersions"]).cloned().collect();
     let storage = list(&definition["spec"]["versions"]).filter(|version| version["storage"] == true);
     for version in storage.map(|version| version["name"].clone()) {

@@ -21,6 +21,7 @@ mod rules;
 mod structural;
 #[cfg(test)]
 mod tests;
+mod times;
 mod view;
 
 use std::sync::Arc;
@@ -32,8 +33,10 @@ use super::schema::Schema;
 use super::status::Cause;
 use super::status::Status;
 
+pub(super) use self::defaults::custom_definition;
 pub use self::duplicates::duplicates;
 pub use self::duplicates::with_duplicates;
+pub(super) use self::findings::Findings;
 pub use self::prepare::allows_create_on_update;
 pub use self::prepare::allows_unconditional_update;
 pub use self::prepare::changes_generation;
@@ -42,8 +45,6 @@ pub use self::prepare::needs_cluster_ip;
 pub use self::prepare::needs_node_ports;
 pub use self::prepare::prepare_for_create;
 pub use self::prepare::prepare_for_update;
-pub(super) use self::defaults::custom_definition;
-pub(super) use self::findings::Findings;
 pub(super) use self::rules::check_rule;
 
 /// Removes what the schema does not know and checks types, as kube-apiserver's decoder does. Answers the
@@ -115,7 +116,12 @@ pub fn check_status(kind: &Kind, object: &Value, before: &Value) -> Vec<Cause> {
             Cause { field: format!("status{dot}{field}"), ..cause }
         }));
         found.0.extend(structural::repeated(of_status, status, "status"));
-        check_rules(&mut found, version, object, Some(before));
+        // What is not part of the status is as it was, and so is what rules say of it.
+        let blocked = found.0.iter().any(|cause| BLOCKING.contains(&cause.reason));
+        let ruled = rules::has_rules(of_status) || !schema["x-kubernetes-validations"].is_null();
+        if blocked || ruled {
+            check_rules(&mut found, version, object, Some(before));
+        }
     }
     found.0
 }
@@ -149,16 +155,14 @@ fn check_custom(found: &mut Findings, version: &Arc<Value>, object: &Value, befo
 
 /// Validation rules are looked at if nothing else is wrong that they may trip over.
 fn check_rules(found: &mut Findings, version: &Arc<Value>, object: &Value, before: Option<&Value>) {
-    let schema = &version["schema"]["openAPIV3Schema"];
-    if !structural::has_rules(schema) {
-        return;
-    }
+    let Some(rules) = rules::compiled(version) else { return };
     if found.0.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
         let told = "some validation rules were not checked because the object was invalid; correct the existing \
                     errors to complete validation";
         found.invalid("<nil>", Value::Null, told);
     } else {
-        rules::check(found, version, object, before);
+        let schema = &version["schema"]["openAPIV3Schema"];
+        rules::check(found, &rules, schema, (object, before));
     }
 }
 

@@ -206,7 +206,8 @@ impl Names {
 
     /// A message that may name versions.
     fn message(&mut self, text: &str) -> String {
-        let text = without_objects(text);
+        // What follows is the difference between two objects of Go.
+        let text = without_objects(text.split("\n@@").next().unwrap_or_default());
         if !text.to_lowercase().replace(' ', "").contains("resourceversion") {
             return self.told(&text);
         }
@@ -244,7 +245,7 @@ impl Names {
         {
             told.replace_range(told.len() - 5.., "<random>");
         }
-        without_objects(&told)
+        without_objects(told.split("\n@@").next().unwrap_or_default())
     }
 }
 

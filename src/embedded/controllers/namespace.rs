@@ -154,7 +154,8 @@ fn conditions(
         let (reason, message) = bad.unwrap_or((good_reason, good_message.into()));
         put_condition(
             &mut conditions,
-            json!({"type": kind, "status": status, "lastTransitionTime": stamp(now), "reason": reason, "message": message}),
+            json!({"type": kind, "status": status, "lastTransitionTime": stamp(now),
+                "reason": reason, "message": message}),
         );
     }
     conditions

@@ -67,11 +67,14 @@ fn node(found: &mut Findings, schema: &Value, field: &str, level: Level) {
         let told = "must be object if x-kubernetes-embedded-resource is true";
         if kind.is_empty() { found.required(&at, told) } else { found.invalid(&at, kind, told) }
     } else if kind.is_empty() && schema["x-kubernetes-int-or-string"] != true && !preserves {
-        found.required(&at, match level {
-            Level::Root => "must not be empty at the root",
-            Level::Item => "must not be empty for specified array items",
-            Level::Field => "must not be empty for specified object fields",
-        });
+        found.required(
+            &at,
+            match level {
+                Level::Root => "must not be empty at the root",
+                Level::Item => "must not be empty for specified array items",
+                Level::Field => "must not be empty for specified object fields",
+            },
+        );
     }
     if level == Level::Root && !kind.is_empty() && kind != "object" {
         found.invalid(&at, kind, "must be object at the root");

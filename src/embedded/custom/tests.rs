@@ -30,7 +30,9 @@ fn a_definition_becomes_a_kind_for_each_served_version() {
     let kinds = kinds(&definition()).unwrap();
     let told: Vec<_> = kinds
         .iter()
-        .map(|kind| format!("{} {} {} {}", kind.gvk.version, kind.stored_version, kind.resource, kind.singular))
+        .map(|kind| {
+            format!("{} {} {} {}", kind.gvk.version, kind.stored_version, kind.resource, kind.singular)
+        })
         .collect();
     assert_eq!(told, ["v1 v1 lamps.example.org lamp", "v1beta1 v1 lamps.example.org lamp"]);
     assert!(kinds[0].has("status") && kinds[0].has("scale") && kinds[0].scope == Scope::Cluster);

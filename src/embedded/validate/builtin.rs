@@ -62,7 +62,10 @@ pub(super) fn check(found: &mut Findings, group: &str, kind: &str, object: &Valu
         ("scheduling.k8s.io", "PriorityClass") => policy::priority_class(found, object, before),
         ("storage.k8s.io", "StorageClass") => storage::class(found, object, before),
         ("coordination.k8s.io", "Lease") => policy::lease(found, object),
-        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+        ) => {
             policy::webhooks(found, object);
         }
         ("apiregistration.k8s.io", "APIService") => policy::api_service(found, object),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::fields;
 use super::fields::Field;
 use super::quantity::Quantity;
+use super::times;
 use crate::embedded::schema::Schema;
 use crate::embedded::schema::Shape;
 
@@ -58,7 +59,7 @@ impl Decoder {
                     || definition.ends_with(".v1.MicroTime") =>
             {
                 let micro = definition.ends_with(".v1.MicroTime");
-                match time(text, micro) {
+                match times::canonical(text, micro) {
                     Ok(canonical) => *text = canonical,
                     Err(error) => self.fail(error),
                 }
@@ -118,7 +119,9 @@ impl Decoder {
         let error = if owner.is_empty() {
             format!("json: cannot unmarshal {found} into Go value of type {type_name}")
         } else {
-            format!("json: cannot unmarshal {found} into Go struct field {owner}.{fields} of type {type_name}")
+            format!(
+                "json: cannot unmarshal {found} into Go struct field {owner}.{fields} of type {type_name}"
+            )
         };
         self.fail(error);
     }
@@ -266,20 +269,11 @@ fn type_name(schema: &Schema) -> String {
             format!("map[string]{}", schema.field("").as_ref().map_or_else(|| "string".into(), type_name))
         }
         Shape::Object { .. } => {
-            let parts: Vec<_> = node.definition.as_deref().unwrap_or("v1.Object").rsplit('.').take(2).collect();
+            let parts: Vec<_> =
+                node.definition.as_deref().unwrap_or("v1.Object").rsplit('.').take(2).collect();
             parts.into_iter().rev().collect::<Vec<_>>().join(".")
         }
     }
-}
-
-fn time(text: &str, micro: bool) -> Result<String, String> {
-    let read = text.parse::<jiff::Timestamp>().ok().filter(|_| text.contains('T'));
-    let Some(read) = read else {
-        let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
-        return Err(format!("parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\""));
-    };
-    let format = if micro { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
-    Ok(read.strftime(format).to_string())
 }
 
 /// Where a text is not base64, as Go's decoder counts.

@@ -84,8 +84,7 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
             object.insert("type".into(), "RollingUpdate".into());
             object.entry("rollingUpdate").or_insert_with(|| json!({}));
         }
-        "io.k8s.api.core.v1.Container"
-        | "io.k8s.api.core.v1.EphemeralContainer"
+        "io.k8s.api.core.v1.Container" | "io.k8s.api.core.v1.EphemeralContainer"
             if !object.contains_key("imagePullPolicy") =>
         {
             let policy = pull_policy(object.get("image").and_then(Value::as_str).unwrap_or_default());
@@ -99,7 +98,8 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
             object.insert("emptyDir".into(), json!({}));
         }
         "io.k8s.api.networking.v1.NetworkPolicySpec" if !object.contains_key("policyTypes") => {
-            let egress = object.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
+            let egress =
+                object.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
             let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
             object.insert("policyTypes".into(), types);
         }
@@ -115,9 +115,12 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
         "io.k8s.api.core.v1.Namespace" => namespace(object),
         "io.k8s.api.core.v1.ReplicationController" => replication_controller(object),
         "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling_behavior(object),
-        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => custom_definition(object),
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => {
+            custom_definition(object)
+        }
         "io.k8s.api.core.v1.PodSpec" => {
-            let account = ["serviceAccountName", "serviceAccount"].into_iter().find_map(|name| object.get(name));
+            let account =
+                ["serviceAccountName", "serviceAccount"].into_iter().find_map(|name| object.get(name));
             if let Some(account) = account.cloned() {
                 object.insert("serviceAccountName".into(), account.clone());
                 object.insert("serviceAccount".into(), account);
@@ -130,22 +133,20 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
 /// What depends on fields that may have been filled in.
 fn depending_on_others(definition: &str, object: &mut Map<String, Value>) {
     match definition {
-        "io.k8s.api.apps.v1.DeploymentStrategy"
-        | "io.k8s.api.apps.v1.DaemonSetUpdateStrategy"
+        "io.k8s.api.apps.v1.DeploymentStrategy" | "io.k8s.api.apps.v1.DaemonSetUpdateStrategy"
             if object.get("type").is_some_and(|kind| kind == "RollingUpdate") =>
         {
             object.entry("rollingUpdate").or_insert_with(|| json!({}));
         }
         "io.k8s.api.apps.v1.StatefulSetSpec" => {
-            for claim in object.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()
+            for claim in
+                object.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()
             {
                 claim["apiVersion"] = "v1".into();
                 claim["kind"] = "PersistentVolumeClaim".into();
             }
         }
-        "io.k8s.api.core.v1.LimitRangeItem"
-            if object.get("type").is_some_and(|kind| kind == "Container") =>
-        {
+        "io.k8s.api.core.v1.LimitRangeItem" if object.get("type").is_some_and(|kind| kind == "Container") => {
             for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
                 inherit(object, from, to);
             }
@@ -225,7 +226,9 @@ fn service(object: &mut Map<String, Value>) {
     if spec["sessionAffinity"] == "None" {
         spec.remove("sessionAffinityConfig");
     } else if spec["sessionAffinity"] == "ClientIP"
-        && spec.get("sessionAffinityConfig").is_none_or(|config| config["clientIP"]["timeoutSeconds"].is_null())
+        && spec
+            .get("sessionAffinityConfig")
+            .is_none_or(|config| config["clientIP"]["timeoutSeconds"].is_null())
     {
         spec.insert("sessionAffinityConfig".into(), json!({"clientIP": {"timeoutSeconds": 10800}}));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde_json::de::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Deserializer;
 
 /// The paths of fields in the order of the text: all of them, and those that are repeated.
 #[derive(Debug, Default)]
@@ -72,8 +72,7 @@ impl<'de> Visitor<'de> for At<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            let path =
-                if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
+            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
             self.seen.all.push(path.clone());
             if !names.insert(name) {
                 self.seen.repeated.push(path.clone());
@@ -85,7 +84,10 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while seq.next_element_seed(At { path: format!("{}[{index}]", self.path), seen: self.seen })?.is_some() {
+        while seq
+            .next_element_seed(At { path: format!("{}[{index}]", self.path), seen: self.seen })?
+            .is_some()
+        {
             index += 1;
         }
         Ok(())

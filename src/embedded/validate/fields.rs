@@ -21,7 +21,9 @@ pub(super) type Fields = HashMap<&'static str, Field>;
 static TABLE: LazyLock<HashMap<&str, Fields>> = LazyLock::new(|| {
     let text: HashMap<&str, &str> =
         serde_json::from_str(include_str!("fields.json")).expect("the file is a map of texts");
-    text.into_iter().map(|(definition, fields)| (definition, fields.split(' ').map(field).collect())).collect()
+    text.into_iter()
+        .map(|(definition, fields)| (definition, fields.split(' ').map(field).collect()))
+        .collect()
 });
 
 fn field(text: &'static str) -> (&'static str, Field) {

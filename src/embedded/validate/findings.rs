@@ -33,7 +33,12 @@ impl Findings {
     }
 
     /// `Unsupported value: "x": supported values: "a", "b"`.
-    pub(in crate::embedded) fn unsupported(&mut self, field: &str, value: impl Into<Value>, supported: &[&str]) {
+    pub(in crate::embedded) fn unsupported(
+        &mut self,
+        field: &str,
+        value: impl Into<Value>,
+        supported: &[&str],
+    ) {
         let kind = format!("Unsupported value: {}", value.into());
         let supported: Vec<_> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = format!("supported values: {}", supported.join(", "));
@@ -72,7 +77,12 @@ impl Findings {
     }
 
     /// `field is immutable`, if it changed.
-    pub(in crate::embedded) fn immutable(&mut self, field: &str, before: Option<&Value>, after: Option<&Value>) {
+    pub(in crate::embedded) fn immutable(
+        &mut self,
+        field: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) {
         if before.unwrap_or(&Value::Null) != after.unwrap_or(&Value::Null) {
             self.invalid(field, after.cloned().unwrap_or_default(), "field is immutable");
         }

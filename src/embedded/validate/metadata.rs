@@ -26,7 +26,9 @@ pub(super) fn create(found: &mut Findings, metadata: &Value, naming: Naming, nam
     }
     match (namespaced, text(metadata, "namespace")) {
         (true, "") => found.required("metadata.namespace", ""),
-        (true, namespace) => found.invalid_each("metadata.namespace", namespace, &names::dns_label(namespace)),
+        (true, namespace) => {
+            found.invalid_each("metadata.namespace", namespace, &names::dns_label(namespace))
+        }
         (false, "") => {}
         (false, _) => found.forbidden("metadata.namespace", "not allowed on this type"),
     }
@@ -39,7 +41,8 @@ pub(super) fn create(found: &mut Findings, metadata: &Value, naming: Naming, nam
 pub(super) fn update(found: &mut Findings, metadata: &Value, before: &Value) {
     if before["deletionTimestamp"].is_string() {
         let known: Vec<_> = items(before, "finalizers").collect();
-        let mut new: Vec<_> = items(metadata, "finalizers").filter(|finalizer| !known.contains(finalizer)).collect();
+        let mut new: Vec<_> =
+            items(metadata, "finalizers").filter(|finalizer| !known.contains(finalizer)).collect();
         new.sort_by_key(|finalizer| finalizer.as_str());
         if !new.is_empty() {
             let new: Vec<_> = new.iter().map(ToString::to_string).collect();
@@ -113,7 +116,11 @@ fn owners(found: &mut Findings, metadata: &Value) {
         match text(owner, "apiVersion") {
             "" => found.required(&format!("{field}.apiVersion"), "must not be empty"),
             version if version.matches('/').count() > 1 => {
-                found.invalid(&format!("{field}.apiVersion"), version, "must be <group>/<version> or <version>");
+                found.invalid(
+                    &format!("{field}.apiVersion"),
+                    version,
+                    "must be <group>/<version> or <version>",
+                );
             }
             _ => {}
         }
@@ -128,7 +135,8 @@ fn owners(found: &mut Findings, metadata: &Value) {
         if owner["controller"] == true {
             let name = format!("{}/{}", text(owner, "kind"), text(owner, "name"));
             if let Some(first) = &controller {
-                let told = "Only one reference can have Controller set to true. Found \"true\" in references for";
+                let told =
+                    "Only one reference can have Controller set to true. Found \"true\" in references for";
                 let owners = metadata["ownerReferences"].clone();
                 found.invalid("metadata.ownerReferences", owners, &format!("{told} {first} and {name}"));
             }

@@ -76,9 +76,12 @@ form!(
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
     &["key.name", "KEY_NAME", "key-name"]
 );
-form!(PERCENT, "[0-9]+%", "a valid percent string must be a numeric string followed by an ending '%'", &[
-    "1%", "93%"
-]);
+form!(
+    PERCENT,
+    "[0-9]+%",
+    "a valid percent string must be a numeric string followed by an ending '%'",
+    &["1%", "93%"]
+);
 
 impl Form {
     fn fits(&self, value: &str) -> bool {
@@ -211,7 +214,8 @@ pub(in crate::embedded) fn variable(value: &str) -> Vec<String> {
     if value.chars().all(|c| (' '..='~').contains(&c) && c != '=') {
         return Vec::new();
     }
-    let told = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+    let told =
+        "a valid environment variable name must consist only of printable ASCII characters other than '='";
     vec![told.to_owned()]
 }
 

@@ -104,9 +104,14 @@ pub fn changes_generation(kind: &Kind, before: &Value, after: &Value) -> bool {
     has_generation(kind) && (annotated || part(before) != part(after))
 }
 
-/// Prepares an object that is created, after its defaults are filled in and after it got name and uid.
+/// Prepares an object that is created, after its defaults are filled in and after it got name, uid and time.
 pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
     let Some(fields) = object.as_object_mut() else { return };
+    if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+        for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+            metadata.shift_remove(name);
+        }
+    }
     if kind.has("status") && (kind.custom.is_some() || kind.gvk.kind != "Node") {
         fields.shift_remove("status");
     }
@@ -136,9 +141,13 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
         "DaemonSet" => object["metadata"]["annotations"][TEMPLATE_GENERATION] = "1".into(),
         "APIService" if object["spec"]["service"].is_null() => {
             object["status"] = json!({"conditions": [{
-                "type": "Available", "status": "True", "reason": "Local",
-                "message": "Local APIServices are always available",
+                "type": "Available", "status": "True", "lastTransitionTime": object["metadata"]["creationTimestamp"],
+                "reason": "Local", "message": "Local APIServices are always available",
             }]});
+        }
+        "PersistentVolume" => {
+            let time = object["metadata"]["creationTimestamp"].clone();
+            object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": time});
         }
         _ => {}
     }
@@ -272,7 +281,9 @@ fn service_class(spec: &Value) -> &'static str {
     let containers = || items(spec, "containers").chain(items(spec, "initContainers"));
     let has = |container: &Value, list: &str, name: &str| !container["resources"][list][name].is_null();
     let any = containers().any(|container| {
-        ["cpu", "memory"].iter().any(|name| has(container, "limits", name) || has(container, "requests", name))
+        ["cpu", "memory"]
+            .iter()
+            .any(|name| has(container, "limits", name) || has(container, "requests", name))
     });
     let all = containers().all(|container| {
         ["cpu", "memory"].iter().all(|name| {
@@ -326,7 +337,10 @@ pub fn needs_node_ports(service: &Value) -> Vec<usize> {
         return Vec::new();
     }
     let ports = items(spec, "ports").enumerate();
-    ports.filter(|(_, port)| port["nodePort"].as_i64().unwrap_or_default() == 0).map(|(index, _)| index).collect()
+    ports
+        .filter(|(_, port)| port["nodePort"].as_i64().unwrap_or_default() == 0)
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn needs_ports(spec: &Value) -> bool {

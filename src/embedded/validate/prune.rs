@@ -57,7 +57,10 @@ fn nulls(schema: &Value, value: &mut Value) {
         Value::Object(object) => {
             object.retain(|name, value| {
                 let known = &schema["properties"][name.as_str()];
-                !(value.is_null() && known.is_object() && known["nullable"] != true && known["default"].is_null())
+                !(value.is_null()
+                    && known.is_object()
+                    && known["nullable"] != true
+                    && known["default"].is_null())
             });
             for (name, value) in object.iter_mut() {
                 nulls(of_field(schema, name), value);

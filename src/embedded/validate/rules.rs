@@ -14,24 +14,41 @@ use super::findings::Findings;
 use crate::embedded::status::Cause;
 
 /// Rules that were compiled, for as long as the kind is served whose version has them.
-static COMPILED: Mutex<Vec<(Weak<Value>, Arc<CompiledSchema>)>> = Mutex::new(Vec::new());
+static COMPILED: Mutex<Vec<(Weak<Value>, Rules)>> = Mutex::new(Vec::new());
 
-fn compiled(version: &Arc<Value>) -> Arc<CompiledSchema> {
+/// The rules of a version, if it has any.
+type Rules = Option<Arc<CompiledSchema>>;
+
+/// Finds or compiles the rules of a version.
+pub(super) fn compiled(version: &Arc<Value>) -> Rules {
     let mut known = COMPILED.lock().expect("nobody panics while holding it");
     known.retain(|(of, _)| of.strong_count() > 0);
     if let Some((_, rules)) = known.iter().find(|(of, _)| of.as_ptr() == Arc::as_ptr(version)) {
-        return Arc::clone(rules);
+        return rules.clone();
     }
-    let rules = Arc::new(kube_cel::compile_schema(&version["schema"]["openAPIV3Schema"]));
-    known.push((Arc::downgrade(version), Arc::clone(&rules)));
+    let schema = &version["schema"]["openAPIV3Schema"];
+    let rules = has_rules(schema).then(|| Arc::new(kube_cel::compile_schema(schema)));
+    known.push((Arc::downgrade(version), rules.clone()));
     rules
 }
 
-/// Tells which rules of a version an object does not obey; `before` is what it replaces.
-pub(super) fn check(found: &mut Findings, version: &Arc<Value>, object: &Value, before: Option<&Value>) {
-    let rules = compiled(version);
-    let Err(errors) = kube_cel::Validator::new().validate_compiled(&rules, object, before) else { return };
-    let schema = &version["schema"]["openAPIV3Schema"];
+/// Says whether a schema has rules anywhere.
+pub(super) fn has_rules(schema: &Value) -> bool {
+    let within = |schema: &Value| schema.is_object() && has_rules(schema);
+    schema["x-kubernetes-validations"].as_array().is_some_and(|rules| !rules.is_empty())
+        || schema["properties"].as_object().is_some_and(|fields| fields.values().any(has_rules))
+        || within(&schema["items"])
+        || within(&schema["additionalProperties"])
+}
+
+/// Tells which of the rules in a schema an object does not obey; `before` is what it replaces.
+pub(super) fn check(
+    found: &mut Findings,
+    rules: &CompiledSchema,
+    schema: &Value,
+    (object, before): (&Value, Option<&Value>),
+) {
+    let Err(errors) = kube_cel::validate_compiled(rules, object, before) else { return };
     for error in errors.into_vec() {
         let (field, value) = resolve(schema, object, &error.field_path);
         let unchanged = before.is_some_and(|before| resolve(schema, before, &error.field_path).1 == value);
@@ -94,7 +111,8 @@ fn resolve<'a>(schema: &Value, value: &'a Value, path: &str) -> (String, Option<
         } else {
             // Keys of a map may have dots.
             let keys = value.and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.as_str());
-            let key = keys.filter(|key| rest.starts_with(key)).max_by_key(|key| key.len()).unwrap_or(&rest[..end]);
+            let key =
+                keys.filter(|key| rest.starts_with(key)).max_by_key(|key| key.len()).unwrap_or(&rest[..end]);
             told.extend(["[", key, "]"]);
             value = value.and_then(|value| value.get(key));
             (schema, rest) = (&schema["additionalProperties"], rest[key.len()..].trim_start_matches('.'));

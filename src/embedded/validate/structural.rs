@@ -37,22 +37,6 @@ pub(super) fn repeated(schema: &Value, value: &Value, path: &str) -> Vec<Cause> 
     causes
 }
 
-/// Says whether a schema has validation rules anywhere.
-pub(super) fn has_rules(schema: &Value) -> bool {
-    let within = |value: &Value| match value {
-        Value::Object(fields) => fields.values().any(has_rules),
-        _ => false,
-    };
-    schema["x-kubernetes-validations"].as_array().is_some_and(|rules| !rules.is_empty())
-        || within(&schema["properties"])
-        || has_rules_of(&schema["items"])
-        || has_rules_of(&schema["additionalProperties"])
-}
-
-fn has_rules_of(schema: &Value) -> bool {
-    schema.is_object() && has_rules(schema)
-}
-
 /// Checks that what is embedded is an object of Kubernetes.
 pub(super) fn embedded(found: &mut Findings, schema: &Value, value: &Value, path: &str) {
     let under = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -223,7 +207,8 @@ impl Outcome {
 
     /// Tells what is wrong with the alternative that fits best.
     fn best(&mut self, outcomes: Vec<Self>) {
-        let best = outcomes.into_iter().reduce(|best, next| if next.fitting > best.fitting { next } else { best });
+        let best =
+            outcomes.into_iter().reduce(|best, next| if next.fitting > best.fitting { next } else { best });
         self.merge(best.unwrap_or_default());
     }
 
@@ -246,13 +231,15 @@ impl Outcome {
         let number = value.as_f64().unwrap_or_default();
         let format = schema["format"].as_str().unwrap_or_default();
         if schema["type"] == "integer" && value.as_i64().is_none() && number.fract() != 0.0 {
-            let message =
-                format!("Invalid value: \"\": Checked value must be of type integer (default format) in {path}");
+            let message = format!(
+                "Invalid value: \"\": Checked value must be of type integer (default format) in {path}"
+            );
             self.add("FieldValueInvalid", "", message);
         }
         if format == "int32" && value.as_i64().is_some_and(|number| i32::try_from(number).is_err()) {
-            let message =
-                format!("Invalid value: \"\": Checked value must be of type integer with format int32 in {path}");
+            let message = format!(
+                "Invalid value: \"\": Checked value must be of type integer with format int32 in {path}"
+            );
             self.add("FieldValueInvalid", "", message);
         }
         if let Some(factor) = schema["multipleOf"].as_f64()
@@ -306,7 +293,9 @@ impl Outcome {
     }
 
     fn enumeration(&mut self, schema: &Value, value: &Value, path: &str) {
-        let Some(supported) = schema["enum"].as_array().filter(|values| !values.contains(value)) else { return };
+        let Some(supported) = schema["enum"].as_array().filter(|values| !values.contains(value)) else {
+            return;
+        };
         let told = |value: &Value| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!("{text:?}")

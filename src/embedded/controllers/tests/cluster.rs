@@ -112,7 +112,8 @@ async fn namespaces_end_when_they_are_empty() {
     let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 2}));
     web["metadata"]["namespace"] = "team".into();
     cluster.create(web);
-    cluster.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "held", "namespace": "team", "finalizers": ["example.test/hold"]}}));
+    cluster.create(json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "held", "namespace": "team", "finalizers": ["example.test/hold"]}}));
     cluster.pass(0).await;
     cluster.delete(("v1", "Namespace"), "", "team", None);
     cluster.pass(1).await;
@@ -167,8 +168,11 @@ async fn the_neighbourhood_of_pods_is_told() {
         json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
         "spec": {"minAvailable": "50%", "selector": {"matchLabels": selector}}}),
     );
-    cluster.create(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
-        "spec": {"minReplicas": 3, "maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}));
+    cluster.create(
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+        "spec": {"minReplicas": 3, "maxReplicas": 5,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}),
+    );
     let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 1}));
     web["spec"]["template"]["spec"]["containers"][0]["ports"] =
         json!([{"name": "http", "containerPort": 8080}]);

@@ -67,7 +67,9 @@ pub(super) fn secret(found: &mut Findings, object: &Value, before: Option<&Value
             if serde_json::from_slice::<serde_json::Map<_, _>>(&value).is_err() {
                 let told = value.first().map_or_else(
                     || "unexpected end of JSON input".to_owned(),
-                    |first| format!("invalid character {:?} looking for beginning of value", char::from(*first)),
+                    |first| {
+                        format!("invalid character {:?} looking for beginning of value", char::from(*first))
+                    },
                 );
                 found.invalid(&format!("data[{key}]"), "<secret contents redacted>", &told);
             }

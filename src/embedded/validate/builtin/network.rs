@@ -153,7 +153,9 @@ fn path(found: &mut Findings, path: &Value, field: &str) {
                 found.invalid(&at, value, "must be an absolute path");
             }
             if !value.is_empty() {
-                for part in ["//", "/./", "/../", "%2f", "%2F"].into_iter().filter(|part| value.contains(part)) {
+                for part in
+                    ["//", "/./", "/../", "%2f", "%2F"].into_iter().filter(|part| value.contains(part))
+                {
                     found.invalid(&at, value, &format!("must not contain '{part}'"));
                 }
                 for end in ["/..", "/."].into_iter().filter(|end| value.ends_with(end)) {

@@ -57,7 +57,8 @@ fn update(found: &mut Findings, new: &Value, before: &Value) {
         }
         _ => {}
     }
-    if items(before, "tolerations").any(|toleration| !items(new, "tolerations").any(|new| new == toleration)) {
+    if items(before, "tolerations").any(|toleration| !items(new, "tolerations").any(|new| new == toleration))
+    {
         let told = "existing toleration can not be modified except its tolerationSeconds";
         found.forbidden("spec.tolerations", told);
     }
@@ -129,7 +130,8 @@ fn spec(found: &mut Findings, spec: &Value, field: &str, more_volumes: &[&str]) 
             found.invalid_each(&at(name), value, &names::dns_subdomain(value));
         }
     }
-    if let Some(deadline) = int(spec, "activeDeadlineSeconds").filter(|seconds| !(1..=2_147_483_647).contains(seconds))
+    if let Some(deadline) =
+        int(spec, "activeDeadlineSeconds").filter(|seconds| !(1..=2_147_483_647).contains(seconds))
     {
         found.invalid(&at("activeDeadlineSeconds"), deadline, "must be between 1 and 2147483647, inclusive");
     }
@@ -150,7 +152,8 @@ fn tolerate(found: &mut Findings, toleration: &Value, field: &str) {
     let at = |name: &str| format!("{field}.{name}");
     if key.is_empty() {
         if operator != "Exists" {
-            let told = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            let told =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             found.invalid(&at("operator"), operator, told);
         }
     } else {

@@ -31,7 +31,8 @@ pub(super) fn role(found: &mut Findings, object: &Value, kind: &str) {
             continue;
         }
         if !has("apiGroups") {
-            found.required(&format!("{field}.apiGroups"), "resource rules must supply at least one api group");
+            found
+                .required(&format!("{field}.apiGroups"), "resource rules must supply at least one api group");
         }
         if !has("resources") {
             found.required(&format!("{field}.resources"), "resource rules must supply at least one resource");

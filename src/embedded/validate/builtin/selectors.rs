@@ -25,7 +25,9 @@ pub(super) fn check(found: &mut Findings, selector: &Value, field: &str) {
                 found.forbidden(&format!("{field}.values"), told);
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            operator => found.invalid(&format!("{field}.operator"), operator, "not a valid selector operator"),
+            operator => {
+                found.invalid(&format!("{field}.operator"), operator, "not a valid selector operator")
+            }
         }
         let key = text(expression, "key");
         found.invalid_each(&format!("{field}.key"), key, &names::label_key(key));

@@ -49,7 +49,8 @@ pub(super) fn check(found: &mut Findings, object: &Value, before: Option<&Value>
     repeated(found, spec, kind);
     if kind != "LoadBalancer" {
         if items(spec, "loadBalancerSourceRanges").next().is_some() {
-            found.forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'");
+            found
+                .forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'");
         }
         if !spec["allocateLoadBalancerNodePorts"].is_null() {
             let told = "may only be used when `type` is 'LoadBalancer'";

@@ -28,9 +28,7 @@ pub(super) fn claim(found: &mut Findings, object: &Value, before: Option<&Value>
             old.shift_remove(name);
         }
     }
-    let size = |spec: &Value| {
-        Quantity::read(text(&spec["resources"]["requests"], "storage")).ok()
-    };
+    let size = |spec: &Value| Quantity::read(text(&spec["resources"]["requests"], "storage")).ok();
     let (size_before, size_now) = (size(&old), size(&new));
     if bound && new["resources"]["requests"].is_object() {
         new["resources"]["requests"]["storage"] = old["resources"]["requests"]["storage"].clone();

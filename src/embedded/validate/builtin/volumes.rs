@@ -12,16 +12,8 @@ use super::super::view::map;
 use super::super::view::text;
 
 /// Of several sources, that of the first of these kinds is taken.
-const FIRST: [&str; 8] = [
-    "emptyDir",
-    "hostPath",
-    "secret",
-    "nfs",
-    "iscsi",
-    "persistentVolumeClaim",
-    "downwardAPI",
-    "configMap",
-];
+const FIRST: [&str; 8] =
+    ["emptyDir", "hostPath", "secret", "nfs", "iscsi", "persistentVolumeClaim", "downwardAPI", "configMap"];
 
 /// Checks volumes and answers the names of those that are right.
 pub(super) fn check<'a>(found: &mut Findings, spec: &'a Value, field: &str) -> HashSet<&'a str> {

@@ -91,7 +91,9 @@ pub(super) fn stateful_set(found: &mut Findings, object: &Value, before: Option<
                 at_most_all(found, most, field);
             }
         }
-        _ => found.invalid("spec.updateStrategy", internal(strategy), "must be 'RollingUpdate' or 'OnDelete'"),
+        _ => {
+            found.invalid("spec.updateStrategy", internal(strategy), "must be 'RollingUpdate' or 'OnDelete'")
+        }
     }
     let retention = &spec["persistentVolumeClaimRetentionPolicy"];
     for name in ["whenDeleted", "whenScaled"] {
