@@ -96,9 +96,13 @@ impl Objects {
     }
 
     fn serve_definition(&self, definition: &Value) {
-        if let Ok(kinds) = custom::kinds(definition) {
-            self.kinds.define(meta::text(definition, "name"), kinds);
+        let Ok(mut kinds) = custom::kinds(definition) else { return };
+        if meta::is_deleting(definition) {
+            for kind in &mut kinds {
+                kind.verbs.retain(|verb| &**verb != "create");
+            }
         }
+        self.kinds.define(meta::text(definition, "name"), kinds);
     }
 
     /// Serves the kinds of a definition and says so in its status.
@@ -159,6 +163,7 @@ impl Objects {
     pub(super) fn clear_definition(&self, definition: &Value) {
         let Ok(kinds) = custom::kinds(definition) else { return };
         let resource = meta::text(definition, "name");
+        self.serve_definition(definition);
         if let Some(kind) = kinds.first() {
             for entry in self.storage.list(resource, None).entries {
                 // What is gone already need not be deleted; what cannot be is left to its finalizers.

@@ -98,6 +98,10 @@ impl Objects {
         options: &Options,
     ) -> Result<Done, Status> {
         let Wanted { mut object, warnings, owned } = wanted;
+        if kind.custom.is_some() && !kind.verbs.iter().any(|verb| &**verb == "create") {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(Status::about(405, "MethodNotAllowed", &kind.resource, "", message.into()));
+        }
         let now = (self.clock)();
         let base = meta::text(&object, "generateName").to_owned();
         let generated = meta::text(&object, "name").is_empty() && !base.is_empty();

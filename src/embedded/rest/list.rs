@@ -233,7 +233,12 @@ impl Call {
 
     /// The selector of a request.
     pub(super) fn selector(&self) -> Result<Selector, Status> {
-        Selector::parse(&self.kind, self.query.get("labelSelector"), self.query.get("fieldSelector"))
+        let fields = self.query.get("fieldSelector");
+        let mut selector = Selector::parse(&self.kind, self.query.get("labelSelector"), fields)?;
+        if !self.place.only.is_empty() {
+            selector.restrict(&self.place.only);
+        }
+        Ok(selector)
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) struct Place {
     pub(super) name: String,
     /// What is beneath the object.
     pub(super) subresource: String,
+    /// Whether it is one of the older paths that watch: `/api/v1/watch/…`.
+    pub(super) watches: bool,
+    /// The only object that such a path watches; empty for all.
+    pub(super) only: String,
 }
 
 impl Place {
@@ -39,6 +43,10 @@ impl Place {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return None,
         };
+        let (watches, rest) = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+            _ => (false, rest),
+        };
         let (namespace, rest) = match rest {
             ["namespaces", _, "status" | "finalize"] if group.is_empty() => ("", rest),
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
@@ -50,6 +58,7 @@ impl Place {
             [resource, name, beneath @ ..] => (*resource, *name, beneath.join("/")),
             [] => return None,
         };
+        let (name, only) = if watches { ("", name.to_owned()) } else { (name, String::new()) };
         Some(Self {
             group: group.into(),
             version: version.into(),
@@ -57,6 +66,8 @@ impl Place {
             resource: resource.into(),
             name: name.into(),
             subresource,
+            watches,
+            only,
         })
     }
 
@@ -73,13 +84,16 @@ impl Place {
             resource: self.resource.clone(),
             subresource: self.subresource.clone(),
             namespace,
-            name: self.name.clone(),
+            name: if self.watches { self.only.clone() } else { self.name.clone() },
             path: String::new(),
         }
     }
 
     /// Kubernetes' word for what a method does here.
     pub(super) fn verb(&self, method: &Method, watches: bool) -> Option<&'static str> {
+        if self.watches {
+            return matches!(*method, Method::GET | Method::HEAD).then_some("watch");
+        }
         Some(match *method {
             Method::GET | Method::HEAD if !self.name.is_empty() => "get",
             Method::GET | Method::HEAD if watches => "watch",

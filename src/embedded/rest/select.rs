@@ -1,5 +1,9 @@
 //! Label and field selectors.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::kinds::Kind;
@@ -14,6 +18,19 @@ use super::super::validate::names;
 pub(super) struct Selector {
     labels: Vec<Requirement>,
     fields: Vec<Field>,
+}
+
+/// As much of an object as a label selector looks at.
+#[derive(Default, Deserialize)]
+struct Labelled<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    labels: Option<HashMap<Cow<'a, str>, Cow<'a, str>>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +69,11 @@ impl Selector {
         Ok(Self { labels, fields })
     }
 
+    /// Picks only the object of this name.
+    pub(super) fn restrict(&mut self, name: &str) {
+        self.fields.push(Field { path: "metadata.name".into(), equal: true, value: name.into() });
+    }
+
     /// Whether it picks everything.
     pub(super) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
@@ -64,19 +86,27 @@ impl Selector {
         }
         let by_key =
             self.labels.is_empty() && self.fields.iter().all(|field| field.picks_key(&entry.key).is_some());
-        by_key || self.picks(&versions::read(kind, entry))
+        if by_key {
+            return true;
+        }
+        if self.fields.iter().all(|field| field.picks_key(&entry.key).is_some()) {
+            let labelled: Labelled = serde_json::from_slice(&entry.json).unwrap_or_default();
+            let labels = labelled.metadata.labels.unwrap_or_default();
+            return self.labels.iter().all(|requirement| requirement.picks(labels.get(&*requirement.key).map(|value| &**value)));
+        }
+        self.picks(&versions::read(kind, entry))
     }
 
     /// Whether an object is meant.
     pub(super) fn picks(&self, object: &Value) -> bool {
-        self.labels.iter().all(|requirement| requirement.picks(object))
+        let labels = &object["metadata"]["labels"];
+        self.labels.iter().all(|requirement| requirement.picks(labels[&requirement.key].as_str()))
             && self.fields.iter().all(|field| field.picks(object))
     }
 }
 
 impl Requirement {
-    fn picks(&self, object: &Value) -> bool {
-        let value = object["metadata"]["labels"][&self.key].as_str();
+    fn picks(&self, value: Option<&str>) -> bool {
         let number = || value.and_then(|value| value.parse::<i64>().ok());
         match &self.test {
             Test::Exists => value.is_some(),

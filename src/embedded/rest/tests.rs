@@ -385,6 +385,9 @@ async fn definitions_become_kinds() {
     check(it, &format!("DELETE {definitions}/widgets.example.org"), None, 200, json!({})).await;
     let (_, mut going) = ask(it, &format!("GET {widgets}/w"), None).await;
     assert!(going["metadata"]["deletionTimestamp"].is_string());
+    let late = json!({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "late"}});
+    let refused = json!({"message": "create not allowed while custom resource definition is terminating"});
+    check(it, &format!("POST {widgets}"), late, 405, refused).await;
     going["metadata"]["finalizers"] = json!([]);
     check(it, &format!("PUT {widgets}/w"), going, 200, json!({})).await;
     check(it, &format!("GET {widgets}/w"), None, 404, "404 page not found\n".into()).await;

@@ -43,6 +43,8 @@ struct Running {
     changes: Option<Watch>,
     bookmarks: Option<Instant>,
     end: Instant,
+    /// Changes up to this version are known.
+    after: u64,
     /// How objects begin that are told as they are stored.
     head: String,
     /// Columns are told once.
@@ -66,6 +68,7 @@ impl Call {
             changes: None,
             bookmarks: allows_bookmarks.then(|| now + BOOKMARK),
             end: now + Duration::from_secs(seconds.unsigned_abs()),
+            after: version,
             head: versions::head(&self.kind),
             columns_told: false,
         };
@@ -139,6 +142,8 @@ impl Running {
         } else if version == 0 {
             after = storage.version();
         }
+        // What is not written yet is waited for.
+        let after = after.min(storage.version());
         if let Ok(watch) = storage.watch(Some(&*resource), after) {
             self.changes = Some(watch);
         } else {
@@ -191,6 +196,9 @@ impl Running {
     /// Tells a change, as it looks through the selector.
     fn tell(&mut self, change: &Arc<Change>) {
         let namespace = &*self.call.place.namespace;
+        if change.version <= self.after {
+            return;
+        }
         if !namespace.is_empty() && *change.after.key.namespace != *namespace {
             return;
         }
