@@ -6,8 +6,10 @@ mod check;
 mod compare;
 mod encoding;
 mod fields;
+mod last_applied;
 mod managers;
 mod merge;
+mod refused;
 mod reset;
 mod revise;
 mod scale;
@@ -18,39 +20,42 @@ mod typing;
 pub(super) mod value;
 mod zero;
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use check::{Twice, check};
 use compare::Changes;
 use managers::{Entry, Identity, Managers, Operation};
+pub use refused::Refused;
 pub use reset::reset;
 use set::Set;
 use typing::Type;
 
 use super::schema::Schema;
-use super::status::{Cause, Status};
+use super::status::Status;
 
-/// What kubectl notes of what it applied by itself.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Who is said to own what was there before anything was applied.
 const BEFORE: &str = "before-first-apply";
 
 /// What every object has and nobody owns.
-const UNOWNED: [&[&str]; 12] = [
-    &["apiVersion"],
-    &["kind"],
-    &["metadata"],
-    &["metadata", "clusterName"],
-    &["metadata", "creationTimestamp"],
-    &["metadata", "generation"],
-    &["metadata", "managedFields"],
-    &["metadata", "name"],
-    &["metadata", "namespace"],
-    &["metadata", "resourceVersion"],
-    &["metadata", "selfLink"],
-    &["metadata", "uid"],
-];
+static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
+    Set::of(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "clusterName"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "resourceVersion"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+    ])
+});
 
 /// Who writes.
 #[derive(Debug, Clone)]
@@ -63,66 +68,6 @@ pub struct Manager<'a> {
     pub now: Timestamp,
     /// Fields that this write leaves as they are, whatever is sent: see [`reset`].
     pub ignored: &'a [&'a [&'a str]],
-}
-
-/// Why an apply is refused: fields that others own, each with a cause `FieldManagerConflict`, or a
-/// malformed object.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
-    /// Others own these fields: the message of the 409, and its causes.
-    Conflicts(String, Vec<Cause>),
-    /// The object does not fit its schema, or must not be applied as it is.
-    Malformed(Status),
-}
-
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Malformed(status) => status,
-            Refused::Conflicts(message, causes) => {
-                let causes: Vec<_> = causes
-                    .iter()
-                    .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
-                    .collect();
-                let details = Some(json!({"causes": causes}));
-                Self { code: 409, reason: "Conflict", message, details }
-            }
-        }
-    }
-}
-
-impl Refused {
-    fn internal(message: String) -> Self {
-        Self::Malformed(Status::new(500, "", message))
-    }
-
-    fn by(owners: Vec<Entry>) -> Self {
-        let owners: Vec<_> = managers::sorted(owners)
-            .into_iter()
-            .map(|owner| (owner.identity.told(), owner.set.paths()))
-            .collect();
-        let count: usize = owners.iter().map(|(_, paths)| paths.len()).sum();
-        let message = match owners.as_slice() {
-            [(owner, paths)] if count == 1 => {
-                format!("Apply failed with 1 conflict: conflict with {owner}: {}", paths[0])
-            }
-            _ => {
-                let lines = owners.iter().flat_map(|(owner, paths)| {
-                    let paths = paths.iter().map(|path| format!("- {path}"));
-                    std::iter::once(format!("conflicts with {owner}:")).chain(paths)
-                });
-                format!("Apply failed with {count} conflicts: {}", lines.collect::<Vec<_>>().join("\n"))
-            }
-        };
-        let causes = owners.into_iter().flat_map(|(owner, paths)| {
-            paths.into_iter().map(move |field| Cause {
-                reason: "FieldManagerConflict",
-                message: format!("conflict with {owner}"),
-                field,
-            })
-        });
-        Self::Conflicts(message, causes.collect())
-    }
 }
 
 /// Applies `applied` to `live`. Answers the merged object with `metadata.managedFields` brought up to date;
@@ -162,7 +107,7 @@ pub fn apply(
     }
     let (mut merged, managers) = take_over(&types, &live, applied, managers, manager, version, force)?;
     if manager.name == "kubectl" {
-        note_last_applied(&mut merged, applied);
+        last_applied::note(&mut merged, applied);
     }
     put_managers(&mut merged, managers.encode());
     Ok(merged)
@@ -184,7 +129,7 @@ fn take_over(
         Ok(merged) => return Ok(merged),
         Err(owners) => owners,
     };
-    let Some((managers, allowed)) = again.zip(last_applied(types, live, version)) else {
+    let Some((managers, allowed)) = again.zip(last_applied::taken_over(types, live, version)) else {
         return Err(Refused::by(owners));
     };
     let left: Vec<_> = owners
@@ -298,7 +243,7 @@ fn apply_to(
     }
     managers.lose(&changed);
     managers.lose(&changes.removed);
-    let set = set.difference(&Set::of(&UNOWNED));
+    let set = set.difference(&UNOWNED);
     if !set.is_empty() {
         let time = if same { last.as_ref().and_then(|last| last.time) } else { Some(manager.now) };
         let written = last.filter(|last| last.set == set).and_then(|last| last.written);
@@ -332,7 +277,7 @@ fn record(
     let changed = changes.set();
     managers.lose(&changed);
     managers.lose(&changes.removed);
-    let set = changed.difference(&Set::of(&UNOWNED));
+    let set = changed.difference(&UNOWNED);
     if !set.is_empty() {
         let name = if manager.name.is_empty() { "unknown" } else { manager.name };
         let identity = Identity {
@@ -346,36 +291,6 @@ fn record(
     }
     managers.cap();
     managers
-}
-
-/// The fields that kubectl applied by itself and that still have the value that it gave them: those it may
-/// take over.
-fn last_applied(types: &Type, live: &Value, version: &str) -> Option<Set> {
-    let last = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
-    let last: Value = serde_json::from_str(last).ok()?;
-    if text(&last, "apiVersion") != version {
-        return None;
-    }
-    check(types, &last, Twice::Refused).and_then(|()| check(types, live, Twice::Refused)).ok()?;
-    let changes = Changes::between(types, &last, live);
-    let set = fields::stated(types, &last);
-    Some(set.difference(&changes.modified).difference(&changes.added).difference(&changes.removed))
-}
-
-/// Brings kubectl's own note up to date, where there is one.
-fn note_last_applied(merged: &mut Value, applied: &Value) {
-    let annotations = merged.pointer_mut("/metadata/annotations");
-    let Some(note) = annotations.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) else { return };
-    if note.as_str().is_none_or(str::is_empty) {
-        return;
-    }
-    let mut applied = applied.clone();
-    let annotations = applied.pointer_mut("/metadata/annotations");
-    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
-        annotations.shift_remove(LAST_APPLIED);
-    }
-    applied.sort_all_objects();
-    *note = format!("{}\n", value::json(&applied)).into();
 }
 
 /// Whether a kind is not built in: what is stored may be older than its schema.

@@ -65,7 +65,7 @@ pub(super) fn record(
 }
 
 fn or_usual(fields: &Set) -> Set {
-    let fields = fields.difference(&Set::of(&UNOWNED));
+    let fields = fields.difference(&UNOWNED);
     if fields.is_empty() { Set::of(&[REPLICAS]) } else { fields }
 }
 
