@@ -425,14 +425,15 @@ impl Call {
             item
         };
         let items: Vec<_> = items.into_iter().map(bare).collect();
-        Ok(self.shaped(
-            200,
-            json!({
-                "kind": format!("{}List", gvk.kind), "apiVersion": gvk.api_version(),
-                "metadata": {"resourceVersion": self.api.objects.storage.version().to_string()},
-                "items": items,
-            }),
-        ))
+        let mut list = json!({
+            "kind": format!("{}List", gvk.kind), "apiVersion": gvk.api_version(),
+            "metadata": {"resourceVersion": self.api.objects.storage.version().to_string()},
+            "items": items,
+        });
+        if self.kind.custom.is_some() {
+            list["metadata"]["continue"] = "".into();
+        }
+        Ok(self.shaped(200, list))
     }
 
     fn token(&self, bytes: &Bytes) -> Result<Answer, Status> {
