@@ -28,6 +28,7 @@ use axum::body::BodyDataStream;
 use futures::StreamExt;
 use gitopsd::embedded::Cluster;
 use gitopsd::embedded::Settings;
+use gitopsd::embedded::controllers;
 use http::header::CONTENT_TYPE;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -59,7 +60,11 @@ impl Embedded {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let now = "2031-05-04T03:02:01Z".parse().unwrap();
-        let settings = Settings { data_dir: None, clock: Arc::new(move || now), controllers: Default::default() };
+        let settings = Settings {
+            data_dir: None,
+            clock: Arc::new(move || now),
+            controllers: controllers::Settings::default(),
+        };
         let cluster = runtime.block_on(async { Cluster::start(settings).unwrap() });
         Self { runtime, cluster, watches: HashMap::new(), pauses: 0 }
     }
@@ -105,10 +110,9 @@ impl Server for Embedded {
         let watch = self.watches.get_mut(name)?;
         self.runtime.block_on(async {
             loop {
-                if let Some((line, rest)) = watch.text.split_once('\n') {
-                    let line = line.to_owned();
-                    watch.text = rest.to_owned();
-                    return Some(line);
+                if let Some(end) = watch.text.find('\n') {
+                    let line = watch.text.drain(..=end).collect::<String>();
+                    return Some(line.trim_end().to_owned());
                 }
                 let chunk = tokio::time::timeout(SILENCE, watch.stream.next()).await.ok()??.ok()?;
                 watch.text += &String::from_utf8_lossy(&chunk);
@@ -119,7 +123,7 @@ impl Server for Embedded {
     fn pause(&mut self) -> bool {
         self.runtime.block_on(tokio::time::sleep(SILENCE));
         self.pauses += 1;
-        self.pauses % 3 != 0
+        !self.pauses.is_multiple_of(3)
     }
 }
 

@@ -9,6 +9,7 @@ mod recording;
 mod run;
 #[path = "../../tests/differential/script.rs"]
 mod script;
+mod write;
 
 use std::{
     collections::HashMap,
@@ -31,7 +32,7 @@ use crate::harness::{
 /// Set to write down what is answered, instead of comparing.
 const RECORD: &str = "GITOPSD_RECORD";
 /// How long something that is asked for again and again may take to come.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 4;
 
@@ -120,12 +121,16 @@ fn check(file: &Path, api: &Api) -> Vec<String> {
     let outcomes = run::run(&scenario, &mut kubernetes);
     let recording = file.with_extension("answers");
     if std::env::var_os(RECORD).is_some() {
-        fs::write(recording, recording::write(&outcomes)).expect("the recording can be written");
+        fs::write(recording, write::write(&outcomes)).expect("the recording can be written");
         return Vec::new();
     }
     let recorded = recording::read(&fs::read_to_string(recording).unwrap_or_default());
     if recorded.len() != outcomes.len() {
-        return vec![format!("{name} has {} steps, of which {} are recorded", outcomes.len(), recorded.len())];
+        return vec![format!(
+            "{name} has {} steps, of which {} are recorded",
+            outcomes.len(),
+            recorded.len()
+        )];
     }
     let pairs = recorded.iter().zip(&outcomes);
     pairs

@@ -52,7 +52,8 @@ impl Names {
         self.step = step;
         self.is_watch = answer.code == 0;
         let mut bodies: Vec<Value> = if answer.media == "application/yaml" {
-            yaml::documents(answer.body.as_bytes()).unwrap_or_else(|error| vec![format!("not YAML: {error}").into()])
+            yaml::documents(answer.body.as_bytes())
+                .unwrap_or_else(|error| vec![format!("not YAML: {error}").into()])
         } else if answer.media.contains("protobuf") {
             vec!["<protobuf>".into()]
         } else if answer.media.starts_with("application/json") {
@@ -125,7 +126,8 @@ impl Names {
     fn meet_versions(&mut self, versions: &BTreeSet<u64>) {
         let newest = self.newest();
         for version in versions {
-            let late = if newest.is_some_and(|newest| *version < newest) { "older version" } else { "version" };
+            let late =
+                if newest.is_some_and(|newest| *version < newest) { "older version" } else { "version" };
             let name = format!("{late} {}", self.step);
             let name = unused(&name, |name| self.versions.values().any(|used| used == name));
             self.versions.entry(*version).or_insert(name);
@@ -180,7 +182,9 @@ impl Names {
             ("clusterIP", Value::String(text)) if text.starts_with("10.") => "<ip>".into(),
             ("clusterIPs", Value::Array(ips)) => ips
                 .into_iter()
-                .map(|ip| if ip.as_str().is_some_and(|ip| ip.starts_with("10.")) { "<ip>".into() } else { ip })
+                .map(
+                    |ip| if ip.as_str().is_some_and(|ip| ip.starts_with("10.")) { "<ip>".into() } else { ip },
+                )
                 .collect(),
             ("nodePort", Value::Number(port)) if port.as_u64() >= Some(30_000) => "<port>".into(),
             ("message", Value::String(text)) => self.message(&text).into(),
@@ -267,7 +271,9 @@ fn sorted(mut body: Value) -> Value {
         causes.iter().map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message"))).collect();
     told.sort();
     told.dedup();
-    if let Some((start, _)) = body["message"].as_str().and_then(|message| message.split_once(" is invalid: [")) {
+    if let Some((start, _)) =
+        body["message"].as_str().and_then(|message| message.split_once(" is invalid: ["))
+    {
         body["message"] = format!("{start} is invalid: [{}]", told.join(", ")).into();
     }
     body
@@ -293,7 +299,7 @@ fn without_objects(text: &str) -> String {
         } else {
             None
         };
-        told = told + START;
+        told += START;
         told += &end.map_or(part.to_owned(), |end| format!("<object>{}", &part[end + 1..]));
     }
     told

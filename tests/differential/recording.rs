@@ -1,32 +1,12 @@
-//! Answers as text, and what differs between two of them.
+//! Recorded answers, and what differs between two of them.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::{normal::Normal, run::Outcome};
 
-const WIDTH: usize = 110;
-
-/// Writes the outcomes of a scenario down.
-pub(crate) fn write(outcomes: &[Outcome]) -> String {
-    let mut text = String::new();
-    for outcome in outcomes {
-        let Normal { code, media, warnings, bodies } = &outcome.answer;
-        let _ = writeln!(text, "--- {}\n{code} {media}", outcome.title);
-        for warning in warnings {
-            let _ = writeln!(text, "warning: {warning}");
-        }
-        for body in bodies {
-            print(body, 0, 0, &mut text);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-/// Reads them again.
+/// Reads the outcomes of a scenario.
 pub(crate) fn read(text: &str) -> Vec<Outcome> {
     let text = text.strip_prefix("--- ").unwrap_or(text);
     text.split("\n--- ")
@@ -34,8 +14,10 @@ pub(crate) fn read(text: &str) -> Vec<Outcome> {
         .map(|part| {
             let mut lines = part.lines();
             let title = lines.next().unwrap_or_default().to_owned();
-            let (code, media) = lines.next().and_then(|line| line.split_once(' ')).expect("a code and a type");
-            let (warnings, rest): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("warning: "));
+            let (code, media) =
+                lines.next().and_then(|line| line.split_once(' ')).expect("a code and a type");
+            let (warnings, rest): (Vec<&str>, Vec<&str>) =
+                lines.partition(|line| line.starts_with("warning: "));
             let rest = rest.join("\n");
             let bodies = serde_json::Deserializer::from_str(&rest).into_iter();
             let answer = Normal {
@@ -47,35 +29,6 @@ pub(crate) fn read(text: &str) -> Vec<Outcome> {
             Outcome { title, answer }
         })
         .collect()
-}
-
-/// Breaks what does not fit on a line.
-fn print(value: &Value, indent: usize, used: usize, out: &mut String) {
-    let line = value.to_string();
-    if line.len() + indent + used < WIDTH {
-        out.push_str(&line);
-        return;
-    }
-    let inner = " ".repeat(indent + 1);
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            for (at, (name, member)) in members.iter().enumerate() {
-                let name = format!("{}:", Value::from(name.as_str()));
-                out.push_str(&if at == 0 { "{".to_owned() } else { format!(",\n{inner}") });
-                out.push_str(&name);
-                print(member, indent + 1, name.len(), out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) if !items.is_empty() => {
-            for (at, item) in items.iter().enumerate() {
-                out.push_str(&if at == 0 { "[".to_owned() } else { format!(",\n{inner}") });
-                print(item, indent + 1, 0, out);
-            }
-            out.push(']');
-        }
-        _ => out.push_str(&line),
-    }
 }
 
 /// Something that is not the same in two answers.

@@ -80,7 +80,8 @@ fn prepare(name: &str, server: &mut dyn Server) {
         ],
         body,
     };
-    let namespace = format!("{{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{{\"name\":{name:?}}}}}");
+    let namespace =
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{{\"name\":{name:?}}}}}");
     let made = server.ask(&post("/api/v1/namespaces".into(), namespace));
     assert_eq!(made.code, 201, "the namespace of a scenario: {}", made.body);
     let account = "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"default\"}}";

@@ -96,10 +96,8 @@ impl Scenario {
         let paragraphs = text.split("\n\n");
         let steps = paragraphs
             .flat_map(|paragraph| {
-                let lines: Vec<&str> = paragraph
-                    .lines()
-                    .skip_while(|line| line.starts_with('#') || line.is_empty())
-                    .collect();
+                let lines: Vec<&str> =
+                    paragraph.lines().skip_while(|line| line.starts_with('#') || line.is_empty()).collect();
                 let (lets, rest): (Vec<&str>, Vec<&str>) = match lines.first() {
                     Some(first) if first.starts_with("let ") => (lines, Vec::new()),
                     _ => (Vec::new(), lines),
@@ -121,7 +119,9 @@ impl Step {
                 let text = title.splitn(3, ' ').nth(2).expect("a value follows the name");
                 Action::Let(name.to_owned(), text.to_owned())
             }
-            ["WATCH", name, path] => Action::Watch(name.to_owned(), Draft::parse("GET", path, "", &lines[1..])),
+            ["WATCH", name, path] => {
+                Action::Watch(name.to_owned(), Draft::parse("GET", path, "", &lines[1..]))
+            }
             ["READ", name, count] => {
                 Action::Read(name.to_owned(), count.parse().expect("a number of events follows the name"))
             }

@@ -170,10 +170,9 @@ impl Stream {
     /// The next line, unless the stream ends or nothing comes for too long.
     pub(crate) fn line(&mut self) -> Option<String> {
         loop {
-            if let Some((line, rest)) = self.text.split_once('\n') {
-                let line = line.to_owned();
-                self.text = rest.to_owned();
-                return Some(line);
+            if let Some(end) = self.text.find('\n') {
+                let line = self.text.drain(..=end).collect::<String>();
+                return Some(line.trim_end().to_owned());
             }
             let mut size = String::new();
             self.reader.read_line(&mut size).ok()?;
