@@ -113,7 +113,7 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
         "io.k8s.api.core.v1.ReplicationController" => replication_controller(object),
         "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling_behavior(object),
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => {
-            custom_definition(object)
+            custom_definition(object);
         }
         "io.k8s.api.core.v1.PodSpec" => {
             let account =
