@@ -46,6 +46,10 @@ crds:
 kinds:
     e2e/kinds
 
+# write src/embedded/protobuf.json.gz anew: how kubectl writes built-in kinds, as the Go modules of Kubernetes tell
+protobuf:
+    e2e/protobuf
+
 # write src/embedded/validate/fields.json anew: what Go's types say of fields
 fields:
     cd e2e/tools/kubernetes && go run ./fields > ../../../src/embedded/validate/fields.json.new

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod kinds;
 pub mod objects;
 pub mod patch;
+pub mod protobuf;
 pub mod rest;
 pub mod schema;
 pub mod status;
@@ -99,11 +100,29 @@ impl Cluster {
         };
         let objects = Objects::new(storage, Kinds::builtin(), clock);
         objects.define_stored();
+        let api = Self::join(objects, &pki)?;
+        let made = bootstrap(&api.objects, &api.aggregation, &pki);
+        made.map_err(|status| Error::Bootstrap { message: status.message })?;
+        pki.ca().clone_into(&mut controllers.ca);
+        Ok(Self { controllers: Self::reaching(controllers, &api), api, pki: Arc::new(pki) })
+    }
+
+    /// Another cluster, in memory, that begins with the objects of this one.
+    pub fn copy(&self, clock: Clock) -> Result<Self, Error> {
+        let Objects { storage, kinds, .. } = &self.api.objects;
+        let api = Self::join(Objects::new(storage.copy(), kinds.copy(), clock), &self.pki)?;
+        let controllers = controllers::Settings { aggregated: None, ..self.controllers.clone() };
+        Ok(Self { controllers: Self::reaching(controllers, &api), api, pki: Arc::clone(&self.pki) })
+    }
+
+    fn join(objects: Objects, pki: &Pki) -> Result<Api, Error> {
         let access = Access::with_key(objects.clone(), pki.token_key()).map_err(|_| Error::Tokens)?;
         let aggregation = Aggregation::showing(objects.clone(), pki.front_proxy());
-        bootstrap(&objects, &aggregation, &pki).map_err(|status| Error::Bootstrap { message: status.message })?;
-        let api = Api { objects, access, aggregation };
-        controllers.ca = pki.ca().to_owned();
+        Ok(Api { objects, access, aggregation })
+    }
+
+    /// Lets the controllers reach what aggregated APIs hold.
+    fn reaching(mut controllers: controllers::Settings, api: &Api) -> controllers::Settings {
         let elsewhere = api.clone();
         controllers.aggregated.get_or_insert_with(|| {
             Arc::new(move |namespace| {
@@ -111,7 +130,7 @@ impl Cluster {
                 async move { api.empty(&namespace).await }.boxed()
             })
         });
-        Ok(Self { api, pki: Arc::new(pki), controllers })
+        controllers
     }
 
     /// The objects, for what looks at them without HTTP.
@@ -132,13 +151,13 @@ impl Cluster {
         Service { api: self.api.clone(), peer: Peer { user: Some(User::admin()) } }
     }
 
-    /// The API for clients in this process that act as a ServiceAccount.
+    /// The API for clients in this process that act as a `ServiceAccount`.
     #[must_use]
     pub fn service_as(&self, namespace: &str, account: &str) -> Service {
         Service { api: self.api.clone(), peer: Peer { user: Some(User::account(namespace, account)) } }
     }
 
-    /// Says where the server of a group is, instead of where its APIService says.
+    /// Says where the server of a group is, instead of where its `APIService` says.
     pub fn upstream(&self, group: &str, version: &str, upstream: Upstream) {
         self.api.aggregation.upstream(group, version, upstream);
     }

@@ -1,5 +1,5 @@
 //! Whole-system scenarios: scripts under `scenarios/`, and what they come to, beside them. With
-//! `RECORD_SCENARIOS=1` the outcomes are written anew.
+//! `RECORD_SCENARIOS=1` the outcomes are written anew; `SCENARIO=name` plays only one.
 
 mod outcome;
 mod play;
@@ -24,6 +24,9 @@ fn all() -> Vec<Scenario> {
     let entries = std::fs::read_dir(&dir).expect("the folder is there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "scenario"));
+    if let Some(only) = std::env::var_os("SCENARIO") {
+        paths.retain(|path| path.file_stem() == Some(&only));
+    }
     paths.sort();
     assert!(!paths.is_empty(), "no scenarios in {}", dir.display());
     let read = |path: PathBuf| {

@@ -59,7 +59,7 @@ impl User {
         Self { name: "admin".into(), groups, ..Self::default() }
     }
 
-    /// Returns a ServiceAccount.
+    /// Returns a service account.
     #[must_use]
     pub fn account(namespace: &str, name: &str) -> Self {
         let groups = account_groups(namespace);

@@ -62,6 +62,8 @@ struct State {
 struct Link {
     version: u64,
     target: Option<Target>,
+    /// Whether it is known to say that it is available, if it leads nowhere.
+    marked: bool,
 }
 
 /// Whom requests for a group and version are passed on to.
@@ -110,7 +112,9 @@ impl Aggregation {
         }
         let object: Value = serde_json::from_slice(&entry.json).ok()?;
         let target = self.made(&mut state, name, &object);
-        state.links.insert(name.into(), Link { version: entry.version, target: target.clone() });
+        state
+            .links
+            .insert(name.into(), Link { version: entry.version, target: target.clone(), marked: false });
         target
     }
 

@@ -6,9 +6,12 @@ mod check;
 mod compare;
 mod encoding;
 mod fields;
+mod last_applied;
 mod managers;
 mod merge;
+mod refused;
 mod reset;
+mod revise;
 mod scale;
 mod set;
 #[cfg(test)]
@@ -17,39 +20,42 @@ mod typing;
 pub(super) mod value;
 mod zero;
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use check::{Twice, check};
 use compare::Changes;
 use managers::{Entry, Identity, Managers, Operation};
+pub use refused::Refused;
 pub use reset::reset;
 use set::Set;
 use typing::Type;
 
 use super::schema::Schema;
-use super::status::{Cause, Status};
+use super::status::Status;
 
-/// What kubectl notes of what it applied by itself.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Who is said to own what was there before anything was applied.
 const BEFORE: &str = "before-first-apply";
 
 /// What every object has and nobody owns.
-const UNOWNED: [&[&str]; 12] = [
-    &["apiVersion"],
-    &["kind"],
-    &["metadata"],
-    &["metadata", "clusterName"],
-    &["metadata", "creationTimestamp"],
-    &["metadata", "generation"],
-    &["metadata", "managedFields"],
-    &["metadata", "name"],
-    &["metadata", "namespace"],
-    &["metadata", "resourceVersion"],
-    &["metadata", "selfLink"],
-    &["metadata", "uid"],
-];
+static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
+    Set::of(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "clusterName"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "resourceVersion"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+    ])
+});
 
 /// Who writes.
 #[derive(Debug, Clone)]
@@ -64,66 +70,6 @@ pub struct Manager<'a> {
     pub ignored: &'a [&'a [&'a str]],
 }
 
-/// Why an apply is refused: fields that others own, each with a cause `FieldManagerConflict`, or a
-/// malformed object.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
-    /// Others own these fields: the message of the 409, and its causes.
-    Conflicts(String, Vec<Cause>),
-    /// The object does not fit its schema, or must not be applied as it is.
-    Malformed(Status),
-}
-
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Malformed(status) => status,
-            Refused::Conflicts(message, causes) => {
-                let causes: Vec<_> = causes
-                    .iter()
-                    .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
-                    .collect();
-                let details = Some(json!({"causes": causes}));
-                Self { code: 409, reason: "Conflict", message, details }
-            }
-        }
-    }
-}
-
-impl Refused {
-    fn internal(message: String) -> Self {
-        Self::Malformed(Status::new(500, "", message))
-    }
-
-    fn by(owners: Vec<Entry>) -> Self {
-        let owners: Vec<_> = managers::sorted(owners)
-            .into_iter()
-            .map(|owner| (owner.identity.told(), owner.set.paths()))
-            .collect();
-        let count: usize = owners.iter().map(|(_, paths)| paths.len()).sum();
-        let message = match owners.as_slice() {
-            [(owner, paths)] if count == 1 => {
-                format!("Apply failed with 1 conflict: conflict with {owner}: {}", paths[0])
-            }
-            _ => {
-                let lines = owners.iter().flat_map(|(owner, paths)| {
-                    let paths = paths.iter().map(|path| format!("- {path}"));
-                    std::iter::once(format!("conflicts with {owner}:")).chain(paths)
-                });
-                format!("Apply failed with {count} conflicts: {}", lines.collect::<Vec<_>>().join("\n"))
-            }
-        };
-        let causes = owners.into_iter().flat_map(|(owner, paths)| {
-            paths.into_iter().map(move |field| Cause {
-                reason: "FieldManagerConflict",
-                message: format!("conflict with {owner}"),
-                field,
-            })
-        });
-        Self::Conflicts(message, causes.collect())
-    }
-}
-
 /// Applies `applied` to `live`. Answers the merged object with `metadata.managedFields` brought up to date;
 /// nothing else about it is filled in. Both objects have the same `apiVersion`.
 pub fn apply(
@@ -136,31 +82,32 @@ pub fn apply(
     let types = Type::of(schema);
     let mut live = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let managers = take_managers(&mut live);
-    let managers = Managers::decode(managers.as_ref())
+    let mut managers = Managers::decode(managers.as_ref())
         .map_err(|why| Refused::internal(format!("failed to decode managed fields: {why}")))?;
     if applied["metadata"]["managedFields"].is_array() {
         let message = "metadata.managedFields must be nil";
         return Err(Refused::Malformed(Status::bad_request(message)));
     }
     if manager.subresource == scale::NAME {
-        return scale::apply(&types, &live, applied, managers, manager, force);
+        return scale::apply(&types, &live, applied, &managers, manager, force);
     }
     check(&types, applied, Twice::Refused).map_err(|why| {
         Refused::internal(format!("failed to create typed patch object ({}): {why}", told(applied)))
     })?;
-    check(&types, &live, Twice::Allowed).map_err(|why| {
-        Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
-    })?;
+    if is_custom(schema) {
+        check(&types, &live, Twice::Allowed).map_err(|why| {
+            Refused::internal(format!("failed to create typed live object ({}): {why}", told(&live)))
+        })?;
+        managers.revise(|set| revise::revise(&types, set));
+    }
     let version = text(applied, "apiVersion");
-    let managers = if managers.is_empty() {
+    if managers.is_empty() {
         let before = Manager { name: BEFORE, ..manager.clone() };
-        record(&types, &zero::object(schema, &live), &live, managers, &before, version)
-    } else {
-        managers
-    };
+        managers = record(&types, &zero::object(schema, &live), &live, managers, &before, version);
+    }
     let (mut merged, managers) = take_over(&types, &live, applied, managers, manager, version, force)?;
     if manager.name == "kubectl" {
-        note_last_applied(&mut merged, applied);
+        last_applied::note(&mut merged, applied);
     }
     put_managers(&mut merged, managers.encode());
     Ok(merged)
@@ -176,16 +123,18 @@ fn take_over(
     version: &str,
     force: bool,
 ) -> Result<(Value, Managers), Refused> {
-    let outcome = apply_to(types, live, applied, managers.clone(), manager, version, force);
+    let again = (manager.name == "kubectl").then(|| managers.clone());
+    let outcome = apply_to(types, live, applied, managers, manager, version, force);
     let owners = match outcome {
         Ok(merged) => return Ok(merged),
         Err(owners) => owners,
     };
-    let allowed = if manager.name == "kubectl" { last_applied(types, live, version) } else { None };
-    let Some(allowed) = allowed else { return Err(Refused::by(owners)) };
+    let Some((managers, allowed)) = again.zip(last_applied::taken_over(types, live, version)) else {
+        return Err(Refused::by(owners));
+    };
     let left: Vec<_> = owners
         .into_iter()
-        .map(|owner| Entry { set: owner.set.difference(&allowed), ..owner })
+        .map(|owner| Entry::new(owner.identity, None, owner.set.difference(&allowed)))
         .filter(|owner| !owner.set.is_empty())
         .collect();
     if !left.is_empty() {
@@ -201,7 +150,7 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
     let sent = take_managers(after);
     let known = before.and_then(|before| before["metadata"].get("managedFields"));
     let decoded = |fields: Option<&Value>| Managers::decode(fields).unwrap_or_default();
-    let managers = if manager.subresource.is_empty() && sent.as_ref().is_some_and(resets) {
+    let mut managers = if manager.subresource.is_empty() && sent.as_ref().is_some_and(resets) {
         Managers::default()
     } else {
         let sent = if manager.subresource.is_empty() { decoded(sent.as_ref()) } else { Managers::default() };
@@ -213,18 +162,19 @@ pub fn update(schema: &Schema, before: Option<&Value>, after: &mut Value, manage
     }
     let types = Type::of(schema);
     let zero;
-    let before = match before {
-        Some(before) => before,
-        None => {
-            zero = zero::object(schema, after);
-            &zero
-        }
+    let before = if let Some(before) = before {
+        before
+    } else {
+        zero = zero::object(schema, after);
+        &zero
     };
-    let fits = check(&types, after, Twice::Allowed).and_then(|()| check(&types, before, Twice::Allowed));
-    if fits.is_err() {
-        let known = before["metadata"].get("managedFields").cloned();
-        put_managers(after, known);
-        return;
+    if is_custom(schema) {
+        let fits = check(&types, after, Twice::Allowed).and_then(|()| check(&types, before, Twice::Allowed));
+        if fits.is_err() {
+            put_managers(after, known.cloned());
+            return;
+        }
+        managers.revise(|set| revise::revise(&types, set));
     }
     let managers = if manager.subresource == scale::NAME {
         scale::record(&types, before, after, managers, manager)
@@ -273,48 +223,42 @@ fn apply_to(
         version: version.to_owned(),
         subresource: manager.subresource.to_owned(),
     };
-    let merged = merge::merge(types, live, applied);
-    let last = managers.get(&identity).cloned();
+    let mut merged = merge::merge(types, live, applied);
+    let last = managers.take(&identity);
     let set = fields::stated(types, applied).without(&ignored);
-    let time = last.as_ref().and_then(|last| last.time);
-    managers.put(Entry { identity: identity.clone(), time, set: set.clone() });
-    let merged = match &last {
-        Some(last) if !last.set.difference(&set).is_empty() => prune(types, merged, &last.set, &managers),
-        _ => merged,
-    };
-
-    let changes = Changes::between(types, live, &merged).without(&ignored);
-    let changed = changes.set();
-    let owners: Vec<_> = managers
-        .others(&identity)
-        .map(|owner| Entry { set: owner.set.intersection(&changed), ..owner.clone() })
-        .filter(|owner| !owner.set.is_empty())
-        .collect();
-    if !force && !owners.is_empty() {
-        return Err(owners);
+    if let Some(last) = &last
+        && !last.set.difference(&set).is_empty()
+    {
+        merged = prune(types, merged, &last.set, &managers.owned().union(&set));
     }
     let same = value::same(live, &merged);
-    let unowned = Set::of(&UNOWNED);
-    managers.revise(|entry| {
-        if entry.identity == identity {
-            return Some(entry.set.difference(&unowned));
+    let changes = if same { Changes::default() } else { Changes::between(types, live, &merged) };
+    let changes = changes.without(&ignored);
+    let changed = changes.set();
+    if !force && !changed.is_empty() {
+        let owners = managers.owners(&changed);
+        if !owners.is_empty() {
+            return Err(owners);
         }
-        let loses = !(changed.is_empty() && changes.removed.is_empty());
-        loses.then(|| entry.set.difference(&changed).difference(&changes.removed))
-    });
-    if !same && let Some(own) = managers.get(&identity).cloned() {
-        managers.put(Entry { time: Some(manager.now), ..own });
+    }
+    managers.lose(&changed);
+    managers.lose(&changes.removed);
+    let set = set.difference(&UNOWNED);
+    if !set.is_empty() {
+        let time = if same { last.as_ref().and_then(|last| last.time) } else { Some(manager.now) };
+        let written = last.filter(|last| last.set == set).and_then(|last| last.written);
+        managers.put(Entry { identity, time, set, written });
     }
     Ok((merged, managers))
 }
 
 /// Takes away what the manager applied last time but not now, unless somebody else owns it. What is below
 /// it and owned by nobody goes with it.
-fn prune(types: &Type, merged: Value, last: &Set, managers: &Managers) -> Value {
+fn prune(types: &Type, merged: Value, last: &Set, owned: &Set) -> Value {
     let named = |set: &Set| fields::with_named(set, Some(types));
     let stated = |object: &Value| named(&fields::stated(types, object));
     let (last, all) = (named(last), stated(&merged));
-    let kept = stated(&fields::remove(types, &merged, &last)).union(&named(&managers.owned()));
+    let kept = stated(&fields::remove(types, &merged, &last)).union(&named(owned));
     let pruned = fields::remove(types, &merged, &all.difference(&kept));
     let gone = all.difference(&stated(&pruned)).intersection(&last);
     if gone.is_empty() { merged } else { fields::remove(types, &merged, &gone) }
@@ -331,10 +275,9 @@ fn record(
 ) -> Managers {
     let changes = Changes::between(types, before, after).without(&Set::of(manager.ignored));
     let changed = changes.set();
-    if !(changed.is_empty() && changes.removed.is_empty()) {
-        managers.revise(|entry| Some(entry.set.difference(&changed).difference(&changes.removed)));
-    }
-    let set = changed.difference(&Set::of(&UNOWNED));
+    managers.lose(&changed);
+    managers.lose(&changes.removed);
+    let set = changed.difference(&UNOWNED);
     if !set.is_empty() {
         let name = if manager.name.is_empty() { "unknown" } else { manager.name };
         let identity = Identity {
@@ -344,40 +287,15 @@ fn record(
             subresource: manager.subresource.to_owned(),
         };
         let set = managers.get(&identity).map(|known| known.set.union(&set)).unwrap_or(set);
-        managers.put(Entry { identity, time: Some(manager.now), set });
+        managers.put(Entry::new(identity, Some(manager.now), set));
     }
     managers.cap();
     managers
 }
 
-/// The fields that kubectl applied by itself and that still have the value that it gave them: those it may
-/// take over.
-fn last_applied(types: &Type, live: &Value, version: &str) -> Option<Set> {
-    let last = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
-    let last: Value = serde_json::from_str(last).ok()?;
-    if text(&last, "apiVersion") != version {
-        return None;
-    }
-    check(types, &last, Twice::Refused).and_then(|()| check(types, live, Twice::Refused)).ok()?;
-    let changes = Changes::between(types, &last, live);
-    let set = fields::stated(types, &last);
-    Some(set.difference(&changes.modified).difference(&changes.added).difference(&changes.removed))
-}
-
-/// Brings kubectl's own note up to date, where there is one.
-fn note_last_applied(merged: &mut Value, applied: &Value) {
-    let annotations = merged.pointer_mut("/metadata/annotations");
-    let Some(note) = annotations.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) else { return };
-    if note.as_str().is_none_or(str::is_empty) {
-        return;
-    }
-    let mut applied = applied.clone();
-    let annotations = applied.pointer_mut("/metadata/annotations");
-    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
-        annotations.shift_remove(LAST_APPLIED);
-    }
-    applied.sort_all_objects();
-    *note = format!("{}\n", value::json(&applied)).into();
+/// Whether a kind is not built in: what is stored may be older than its schema.
+fn is_custom(schema: &Schema) -> bool {
+    schema.node().definition.is_none()
 }
 
 fn take_managers(object: &mut Value) -> Option<Value> {

@@ -128,6 +128,7 @@ async fn work(objects: Objects, settings: Settings) {
     loop {
         // A watch that did not keep up begins anew; nothing is lost by that.
         let Err(Expired) = Control::new(objects.clone(), settings.clone()).follow().await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -236,6 +237,7 @@ impl Control {
         if change.deleted {
             if let Some(node) = &before {
                 self.world.forget(&node.uid);
+                self.world.index.bury(&node.uid);
             }
             if &*key.resource == "namespaces" {
                 self.world.elsewhere.remove(&*key.name);
@@ -260,10 +262,10 @@ impl Control {
             Some(object) => dispatch::plan(&mut self.world, key, object),
             None => dispatch::gone(&self.world, key),
         };
-        if let Some(object) = object.filter(|object| &*key.resource == "namespaces" && is_leaving(object)) {
-            self.ask(name(&object));
-        }
         self.perform(key, plan);
+        if &*key.resource == "namespaces" && object.is_some_and(|object| is_leaving(&object)) {
+            self.ask(&key.name);
+        }
     }
 
     /// Does what ownership asks for. Answers whether that changed the object.
@@ -311,9 +313,12 @@ impl Control {
         let known = self.world.elsewhere.get(namespace);
         let is_empty = matches!(known, Some(Elsewhere::Remaining(left)) if left.is_empty());
         let now = Instant::now();
-        let is_recent = self.asked.get(namespace).is_some_and(|at| now - *at < Duration::from_secs(1));
-        if is_empty || is_recent {
+        let next = self.asked.get(namespace).map_or(now, |at| *at + Duration::from_secs(1));
+        if is_empty {
             return;
+        }
+        if next > now {
+            return self.queue.push_at(next, &key("namespaces", "", namespace));
         }
         self.asked.insert(namespace.into(), now);
         let (answer, namespace) = (aggregated(namespace.into()), namespace.to_owned());

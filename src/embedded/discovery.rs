@@ -184,9 +184,13 @@ fn api_resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
                 .chain(kind.subresources.iter().map(|beneath| api_subresource(kind, beneath)))
         })
         .collect();
-    Some(json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources,
-    }))
+    let mut list = json!({"kind": "APIResourceList"});
+    if group_version.contains('/') {
+        list["apiVersion"] = "v1".into(); // of the core group it is not told
+    }
+    list["groupVersion"] = group_version.into();
+    list["resources"] = resources.into();
+    Some(list)
 }
 
 fn api_resource(kind: &Kind) -> Value {
@@ -221,6 +225,8 @@ fn api_subresource(kind: &Kind, beneath: &Subresource) -> Value {
 
 /// Tells clients in what kind objects are stored, without telling it.
 fn storage_version_hash(stored: &Gvk) -> String {
-    let text = format!("{}/{}/{}", stored.group, stored.version, stored.kind);
+    // Kubernetes stores definitions in a version that it no longer serves.
+    let version = if stored.kind == "CustomResourceDefinition" { "v1beta1" } else { &stored.version };
+    let text = format!("{}/{version}/{}", stored.group, stored.kind);
     BASE64.encode(&Sha256::digest(text)[..8])
 }

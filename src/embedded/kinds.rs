@@ -114,6 +114,13 @@ impl Kinds {
         Self(Arc::new(Shared { served, revision: watch::Sender::new(0) }))
     }
 
+    /// The same kinds. What is defined in one does not show in the other.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let served = RwLock::new(self.served());
+        Self(Arc::new(Shared { served, revision: watch::Sender::new(0) }))
+    }
+
     /// Finds what a path means.
     #[must_use]
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Kind>> {

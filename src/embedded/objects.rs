@@ -125,8 +125,12 @@ impl Objects {
         object: Value,
         options: &Options,
     ) -> Result<Done, Status> {
-        let mut wanted = Self::decode(kind, object, options, None)?;
+        let mut wanted = Self::decode(kind, object, options, false)?;
         write::check_same_namespace(namespace, &mut wanted.object)?;
+        if !meta::text(&wanted.object, "resourceVersion").is_empty() {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Status::new(500, "", message));
+        }
         self.insert(kind, namespace, wanted, options)
     }
 
@@ -140,7 +144,7 @@ impl Objects {
     ) -> Result<Done, Status> {
         let target = write::Target { kind, namespace, name, subresource };
         if subresource == "scale" {
-            return self.replace_scale(target, object, options);
+            return self.replace_scale(target, &object, options);
         }
         self.replace(target, object, options)
     }
@@ -176,6 +180,6 @@ impl Objects {
 impl Objects {
     /// Reads an object that is not stored: types, unknown fields, defaults.
     pub(crate) fn decoded(kind: &Kind, object: Value, options: &Options) -> Result<Value, Status> {
-        Self::decode(kind, object, options, None).map(|wanted| wanted.object)
+        Self::decode(kind, object, options, false).map(|wanted| wanted.object)
     }
 }

@@ -83,13 +83,7 @@ impl Api {
         response
     }
 
-    async fn answer(
-        &self,
-        peer: &Peer,
-        parts: Parts,
-        query: &Query,
-        body: Body,
-    ) -> Result<Served, Status> {
+    async fn answer(&self, peer: &Peer, parts: Parts, query: &Query, body: Body) -> Result<Served, Status> {
         let path = parts.uri.path().to_owned();
         let place = Place::parse(&path);
         let verb = place.as_ref().and_then(|place| place.verb(&parts.method, query.flag("watch")));
@@ -106,24 +100,26 @@ impl Api {
         if !is_health(&path) {
             self.access.authorize(&user, &attributes)?;
         }
-        if let Some(target) = group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version)) {
+        if let Some(target) =
+            group_version(&path).and_then(|(group, version)| self.aggregation.target(group, version))
+        {
             let request = Request::from_parts(parts, body);
             return Ok(Served::Elsewhere(self.aggregation.forward(&target, &user, request).await));
         }
         let (Some(place), Some(verb)) = (place, verb) else {
             if place_is_missing(&parts.method) {
-                let message = "the server does not allow this method on the requested resource";
-                return Err(Status::new(405, "MethodNotAllowed", message));
+                return Err(Status::method_not_allowed());
             }
-            let answer = self.about(&path, query, &parts.headers);
-            return Ok(Served::Here(answer.unwrap_or_else(Answer::nothing_here)));
+            return match self.about(&path, query, &parts.headers)? {
+                Some(answer) => Ok(Served::Here(answer)),
+                None => self.unknown(&path),
+            };
         };
-        let Some(kind) = self.objects.kinds.find(&place.group, &place.version, &place.resource) else {
-            return Ok(Served::Here(Answer::nothing_here()));
+        let kind = self.objects.kinds.find(&place.group, &place.version, &place.resource);
+        let Some(kind) = kind.filter(|kind| fits(kind, &place)) else {
+            return self.unknown(&path);
         };
-        if !fits(&kind, &place) {
-            return Ok(Served::Here(Answer::nothing_here()));
-        }
+        check_method(&kind, &place, verb)?;
         let sent = if parts.method == Method::GET || parts.method == Method::HEAD {
             bytes::Bytes::new()
         } else {
@@ -146,6 +142,41 @@ impl Api {
         })?;
         answer.map(Served::Here)
     }
+}
+
+impl Api {
+    /// Answers a path that means nothing. In the groups that are built in that is told in another way.
+    fn unknown(&self, path: &str) -> Result<Served, Status> {
+        let group = match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
+            ["api", _, ..] => Some(""),
+            ["apis", group, _, ..] => Some(group),
+            _ => None,
+        };
+        let kinds = self.objects.kinds.all();
+        let is_builtin = |group| kinds.iter().any(|kind| &*kind.gvk.group == group && kind.custom.is_none());
+        if group.is_some_and(is_builtin) {
+            Err(Status::unknown_path())
+        } else {
+            Ok(Served::Here(Answer::nothing_here()))
+        }
+    }
+}
+
+/// Refuses what a built-in kind does not do.
+fn check_method(kind: &Kind, place: &Place, verb: &str) -> Result<(), Status> {
+    let has = |verbs: &[Box<str>]| verbs.iter().any(|known| &**known == verb);
+    if kind.custom.is_some() {
+        return Ok(());
+    }
+    let everywhere = place.namespace.is_empty() && kind.scope == crate::manifest::Scope::Namespaced;
+    let allowed = if place.subresource.is_empty() {
+        let one = matches!(verb, "get" | "update" | "patch" | "delete");
+        has(&kind.verbs) && one != place.name.is_empty() && (!everywhere || matches!(verb, "list" | "watch"))
+    } else {
+        let known = kind.subresources.iter().find(|known| *known.name == *place.subresource);
+        has(&known.ok_or_else(Status::unknown_path)?.verbs)
+    };
+    if allowed { Ok(()) } else { Err(Status::method_not_allowed()) }
 }
 
 /// The group and version of a path that an aggregated server may answer.
@@ -184,8 +215,7 @@ fn check_timeout(query: &Query) -> Result<(), Status> {
     if valid {
         return Ok(());
     }
-    let message =
-        format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
+    let message = format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
     Err(Status::bad_request(message))
 }
 
@@ -195,7 +225,8 @@ fn is_duration(text: &str) -> bool {
         return true;
     }
     while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
+        let number =
+            rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
         rest = &rest[number..];
         let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit));
         let Some(unit) = unit.filter(|_| number > 0) else { return false };

@@ -59,6 +59,20 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
+    /// 404 of a path that means nothing in a group that is served.
+    #[must_use]
+    pub fn unknown_path() -> Self {
+        let message = "the server could not find the requested resource";
+        Self { details: Some(json!({})), ..Self::new(404, "NotFound", message) }
+    }
+
+    /// 405 of a path that means something, but not with this method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self { details: Some(json!({})), ..Self::new(405, "MethodNotAllowed", message) }
+    }
+
     /// 422 `Invalid`, with its causes. `kind` is `Deployment.apps` in the message, and kind and group of
     /// the details.
     #[must_use]

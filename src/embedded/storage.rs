@@ -187,6 +187,14 @@ impl Storage {
         Ok(Self::of(memory, Some(disk)))
     }
 
+    /// The same objects at the same version, in memory, without their history. What is written to one does
+    /// not show in the other.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.0.memory.read().copy();
+        Self::of(Arc::new(Memory::new(state)), None)
+    }
+
     fn of(memory: Arc<Memory>, disk: Option<Disk>) -> Self {
         Self(Arc::new(Inner { memory, turn: Mutex::new(()), disk }))
     }

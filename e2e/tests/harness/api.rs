@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
     path::Path,
     sync::Arc,
@@ -21,11 +21,22 @@ use super::{cluster::Cluster, gitopsd::Gitopsd};
 /// No answer takes longer; a watch ends by its `timeoutSeconds`.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// A watch that says nothing for so long has nothing to say.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// A server as one client sees it.
 pub(crate) struct Api {
     port: u16,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
+}
+
+type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+/// An answer that goes on, line by line.
+pub(crate) struct Stream {
+    reader: BufReader<Connection>,
+    text: String,
 }
 
 /// Who the client is to the TLS layer.
@@ -105,18 +116,42 @@ impl Api {
 
     /// Asks on a connection of its own.
     pub(crate) fn ask(&self, request: &Request) -> Answer {
+        let mut stream = self.send_off(request);
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            // Go closes without saying goodbye, and without listening when a body is too large for it.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => heard(&mut stream, &mut answer),
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => panic!("{}: {error}", request.line),
+            _ => {}
+        }
+        Answer::parse(&answer)
+    }
+
+    /// Opens a watch; an error is what was answered instead.
+    pub(crate) fn follow(&self, request: &Request) -> Result<Stream, Answer> {
+        let mut reader = BufReader::new(self.send_off(request));
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(reader.read_until(b'\n', &mut head).expect("the server answers") > 0, "{}", request.line);
+        }
+        if Answer::parse(&head).code == 200 {
+            let socket = &reader.get_ref().sock;
+            socket.set_read_timeout(Some(SILENCE)).expect("the limit is not zero");
+            return Ok(Stream { reader, text: String::new() });
+        }
+        let _ = reader.read_to_end(&mut head); // Go closes without saying goodbye
+        Err(Answer::parse(&head))
+    }
+
+    fn send_off(&self, request: &Request) -> Connection {
         let connection = ClientConnection::new(Arc::clone(&self.tls), self.name.clone());
         let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
         socket.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
         let mut stream = StreamOwned::new(connection.expect("the configuration is sound"), socket);
         stream.write_all(head(request).as_bytes()).expect("the server reads");
-        stream.write_all(request.body.as_bytes()).expect("the server reads");
-        let mut answer = Vec::new();
-        match stream.read_to_end(&mut answer) {
-            // Go closes without saying goodbye.
-            Err(error) if error.kind() != ErrorKind::UnexpectedEof => panic!("{}: {error}", request.line),
-            _ => Answer::parse(&answer),
-        }
+        // A server that has heard enough answers before the end.
+        let _ = stream.write_all(request.body.as_bytes());
+        stream
     }
 
     /// Asks for something without a body.
@@ -128,6 +163,25 @@ impl Api {
     pub(crate) fn send(&self, line: &str, body: &Value) -> Answer {
         let headers = &[("Content-Type", "application/json")];
         self.ask(&Request { line, headers, body: &body.to_string() })
+    }
+}
+
+impl Stream {
+    /// The next line, unless the stream ends or nothing comes for too long.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some((line, rest)) = self.text.split_once('\n') {
+                let line = line.to_owned();
+                self.text = rest.to_owned();
+                return Some(line);
+            }
+            let mut size = String::new();
+            self.reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok().filter(|size| *size > 0)?;
+            let mut chunk = vec![0; size + 2];
+            self.reader.read_exact(&mut chunk).ok()?;
+            self.text += &String::from_utf8_lossy(&chunk[..size]);
+        }
     }
 }
 
@@ -191,6 +245,14 @@ fn head(request: &Request) -> String {
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head + "\r\n"
+}
+
+/// Reads what has arrived from a server that no longer listens.
+fn heard(stream: &mut Connection, answer: &mut Vec<u8>) {
+    while stream.conn.read_tls(&mut stream.sock).is_ok_and(|read| read > 0)
+        && stream.conn.process_new_packets().is_ok()
+    {}
+    let _ = stream.conn.reader().read_to_end(answer); // ends where the connection was cut
 }
 
 /// Takes the chunks apart; a stream that was cut gives what came until then.

@@ -40,10 +40,19 @@ impl Cluster {
 
     /// A cluster of one's own, for tests that would disturb the others.
     pub(crate) fn start() -> Self {
+        Self::with("run")
+    }
+
+    /// A kube-apiserver without controllers, for what depends on it alone.
+    pub(crate) fn without_controllers() -> Self {
+        Self::with("api")
+    }
+
+    fn with(verb: &str) -> Self {
         let dir =
             tempfile::Builder::new().prefix("gitopsd-e2e-").tempdir().expect("a temporary folder").keep();
         let mut supervisor = script("cluster")
-            .arg("run")
+            .arg(verb)
             .arg(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::document::Known;
 use super::proxy::identify;
 use super::route::{Failure, Route};
-use super::{Aggregation, RESOURCE, Target, local};
+use super::{Aggregation, Link, RESOURCE, Target, local};
 use crate::embedded::access::{MASTERS, User};
-use crate::embedded::objects::Options;
+use crate::embedded::objects::{Objects, Options};
 use crate::embedded::status::Status;
-use crate::embedded::storage::{Change, Expired, Watch};
+use crate::embedded::storage::{Change, Entry, Expired, Watch};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that does not answer is asked again soon, then less and less often.
@@ -57,7 +57,7 @@ impl Aggregation {
                 let all_well = self.look().await;
                 wait = if all_well { USUAL } else { wait.min(USUAL / 2) * 2 };
                 tokio::select! {
-                    () = sleep(wait) => {}
+                    () = sleep(wait), if !all_well || self.has_distant_servers() => {}
                     () = changes.next() => wait = SOON,
                 }
             }
@@ -66,6 +66,13 @@ impl Aggregation {
             () = shutdown.cancelled() => {}
             () = work => {}
         }
+    }
+
+    /// Says whether there are servers that can end without this process.
+    fn has_distant_servers(&self) -> bool {
+        let state = self.state();
+        let mut targets = state.links.values().filter_map(|link| link.target.as_ref());
+        targets.any(|target| !target.route.is_in_process())
     }
 
     /// Looks at all servers once and writes down what it found. Answers whether all are well.
@@ -79,7 +86,7 @@ impl Aggregation {
             let name = &entry.key.name;
             let Some(Target { route, .. }) = self.link(name) else {
                 self.state().known.remove(name);
-                local::mark(&self.0.objects, &entry);
+                self.mark_local(&entry);
                 continue;
             };
             let look = self.look_at(&route).await;
@@ -89,6 +96,18 @@ impl Aggregation {
             mark(&self.0.objects, name, status, look.reason, &look.message);
         }
         all_well
+    }
+
+    /// Marks an `APIService` that leads nowhere, unless it is known to be marked.
+    fn mark_local(&self, entry: &Entry) {
+        let marked = |link: &Link| link.version == entry.version && link.marked;
+        if self.state().links.get(&entry.key.name).is_some_and(marked) {
+            return;
+        }
+        local::mark(&self.0.objects, entry);
+        if let Some(link) = self.state().links.get_mut(&entry.key.name) {
+            link.marked = link.version == entry.version;
+        }
     }
 
     async fn look_at(&self, route: &Route) -> Look {
@@ -154,23 +173,13 @@ fn aggregator(groups: &[&str]) -> User {
 }
 
 /// Writes the condition, if that changes anything.
-pub(super) fn mark(
-    objects: &crate::embedded::objects::Objects,
-    name: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
-) {
+pub(super) fn mark(objects: &Objects, name: &str, status: &str, reason: &str, message: &str) {
     if let Err(error) = try_mark(objects, name, [status, reason, message]) {
         tracing::warn!(error = error.message, "cannot write the status of APIService {name}");
     }
 }
 
-fn try_mark(
-    objects: &crate::embedded::objects::Objects,
-    name: &str,
-    [status, reason, message]: [&str; 3],
-) -> Result<(), Status> {
+fn try_mark(objects: &Objects, name: &str, [status, reason, message]: [&str; 3]) -> Result<(), Status> {
     let Some(kind) = objects.kinds.of("apiregistration.k8s.io", "v1", "APIService") else { return Ok(()) };
     let entry = match objects.get(&kind, "", name) {
         Ok(entry) => entry,
@@ -178,7 +187,7 @@ fn try_mark(
         Err(status) => return Err(status),
     };
     let Ok(mut object) = serde_json::from_slice::<Value>(&entry.json) else { return Ok(()) };
-    let before = condition(&object);
+    let before = condition(&object).filter(|before| before["lastTransitionTime"].is_string());
     let same = |field: &str, value: &str| before.is_some_and(|before| before[field] == value);
     if same("status", status) && same("reason", reason) && same("message", message) {
         return Ok(());

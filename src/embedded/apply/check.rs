@@ -13,9 +13,9 @@ pub(super) fn check(types: &Type, object: &Value, twice: Twice) -> Result<(), St
     walk(types, object, twice, &mut wrong);
     match wrong.as_slice() {
         [] => Ok(()),
-        [only] => Err(only.to_string()),
+        [only] => Err(only.told()),
         several => {
-            let several: Vec<_> = several.iter().map(|wrong| format!("\n  {}", wrong.to_string())).collect();
+            let several: Vec<_> = several.iter().map(|wrong| format!("\n  {}", wrong.told())).collect();
             Err(format!("errors:{}", several.concat()))
         }
     }
@@ -39,7 +39,7 @@ impl Wrong {
         Self { path: Vec::new(), message: message.into() }
     }
 
-    fn to_string(&self) -> String {
+    fn told(&self) -> String {
         if self.path.is_empty() {
             return self.message.clone();
         }

@@ -58,14 +58,16 @@ impl Identity {
 
     /// Who it is, as conflicts tell.
     pub(super) fn told(&self) -> String {
-        let mut told = format!("{:?}", self.manager);
-        if !self.subresource.is_empty() {
-            told += &format!(" with subresource {:?}", self.subresource);
-        }
-        if self.operation == Operation::Update {
-            told += &format!(" using {}", self.version);
-        }
-        told
+        let subresource = if self.subresource.is_empty() {
+            String::new()
+        } else {
+            format!(" with subresource {:?}", self.subresource)
+        };
+        let version = match self.operation {
+            Operation::Apply => String::new(),
+            Operation::Update => format!(" using {}", self.version),
+        };
+        format!("{:?}{subresource}{version}", self.manager)
     }
 }
 
@@ -75,6 +77,14 @@ pub(super) struct Entry {
     pub(super) identity: Identity,
     pub(super) time: Option<Timestamp>,
     pub(super) set: Set,
+    /// The set as it is written, if that is known.
+    pub(super) written: Option<Value>,
+}
+
+impl Entry {
+    pub(super) fn new(identity: Identity, time: Option<Timestamp>, set: Set) -> Self {
+        Self { identity, time, set, written: None }
+    }
 }
 
 /// All entries of an object.
@@ -97,7 +107,7 @@ impl Managers {
             let Identity { manager, operation, version, subresource } = identity.clone();
             (operation, time.map_or(0, Timestamp::as_second), manager, version, subresource)
         });
-        let entries: Vec<_> = self.0.iter().map(encode_entry).collect();
+        let entries: Vec<_> = self.0.into_iter().map(encode_entry).collect();
         (!entries.is_empty()).then(|| entries.into())
     }
 
@@ -132,20 +142,37 @@ impl Managers {
         }
     }
 
-    pub(super) fn others<'a>(&'a self, identity: &'a Identity) -> impl Iterator<Item = &'a Entry> {
-        self.0.iter().filter(move |entry| !entry.identity.is(identity))
-    }
-
     /// Everything that somebody owns.
     pub(super) fn owned(&self) -> Set {
         self.0.iter().fold(Set::default(), |all, entry| all.union(&entry.set))
     }
 
-    /// Changes what everybody owns; who owns nothing is forgotten.
-    pub(super) fn revise(&mut self, revised: impl Fn(&Entry) -> Option<Set>) {
+    /// Changes sets to what `revised` gives.
+    pub(super) fn revise(&mut self, revised: impl Fn(&Set) -> Option<Set>) {
         for entry in &mut self.0 {
-            if let Some(set) = revised(entry) {
-                entry.set = set;
+            if let Some(set) = revised(&entry.set) {
+                *entry = Entry::new(entry.identity.clone(), entry.time, set);
+            }
+        }
+    }
+
+    /// Who owns some of these fields, and which.
+    pub(super) fn owners(&self, fields: &Set) -> Vec<Entry> {
+        let owned = self.0.iter().map(|entry| (entry, entry.set.intersection(fields)));
+        owned
+            .filter(|(_, set)| !set.is_empty())
+            .map(|(entry, set)| Entry::new(entry.identity.clone(), None, set))
+            .collect()
+    }
+
+    /// Takes fields from everybody; who owns nothing is forgotten.
+    pub(super) fn lose(&mut self, fields: &Set) {
+        if !fields.is_empty() {
+            for entry in &mut self.0 {
+                let left = entry.set.difference(fields);
+                if left != entry.set {
+                    *entry = Entry::new(entry.identity.clone(), entry.time, left);
+                }
             }
         }
         self.0.retain(|entry| !entry.set.is_empty());
@@ -177,15 +204,14 @@ impl Managers {
                 version,
                 subresource: String::new(),
             };
-            let old = match self.get(&bucket) {
-                Some(bucket) => bucket.set.clone(),
-                None => {
-                    self.0.retain(|entry| !entry.identity.is(&known.identity));
-                    known.set.clone()
-                }
+            let old = if let Some(bucket) = self.get(&bucket) {
+                bucket.set.clone()
+            } else {
+                self.0.retain(|entry| !entry.identity.is(&known.identity));
+                known.set.clone()
             };
             self.0.retain(|other| !other.identity.is(&entry.identity));
-            self.put(Entry { identity: bucket, time: entry.time, set: old.union(&entry.set) });
+            self.put(Entry::new(bucket, entry.time, old.union(&entry.set)));
             count -= 1;
         }
     }
@@ -223,25 +249,26 @@ fn decode_entry(index: usize, entry: &Value) -> Result<Entry, String> {
         version: text("apiVersion"),
         subresource: text("subresource"),
     };
-    Ok(Entry { identity, time: entry["time"].as_str().and_then(|time| time.parse().ok()), set })
+    let time = entry["time"].as_str().and_then(|time| time.parse().ok());
+    Ok(Entry { identity, time, set, written: entry.get("fieldsV1").cloned() })
 }
 
-fn encode_entry(entry: &Entry) -> Value {
-    let Identity { manager, operation, version, subresource } = &entry.identity;
+fn encode_entry(Entry { identity, time, set, written }: Entry) -> Value {
+    let Identity { manager, operation, version, subresource } = identity;
     let mut fields = Map::new();
     if !manager.is_empty() {
-        fields.insert("manager".to_owned(), manager.as_str().into());
+        fields.insert("manager".to_owned(), manager.into());
     }
-    let operation = if *operation == Operation::Apply { "Apply" } else { "Update" };
+    let operation = if operation == Operation::Apply { "Apply" } else { "Update" };
     fields.insert("operation".to_owned(), operation.into());
-    fields.insert("apiVersion".to_owned(), version.as_str().into());
-    if let Some(time) = entry.time {
+    fields.insert("apiVersion".to_owned(), version.into());
+    if let Some(time) = time {
         fields.insert("time".to_owned(), time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into());
     }
     fields.insert("fieldsType".to_owned(), json!("FieldsV1"));
-    fields.insert("fieldsV1".to_owned(), encoding::encode(&entry.set));
+    fields.insert("fieldsV1".to_owned(), written.unwrap_or_else(|| encoding::encode(&set)));
     if !subresource.is_empty() {
-        fields.insert("subresource".to_owned(), subresource.as_str().into());
+        fields.insert("subresource".to_owned(), subresource.into());
     }
     fields.into()
 }

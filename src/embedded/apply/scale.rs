@@ -23,7 +23,7 @@ pub(super) fn apply(
     types: &Type,
     live: &Value,
     applied: &Value,
-    managers: Managers,
+    managers: &Managers,
     manager: &Manager<'_>,
     force: bool,
 ) -> Result<Value, Refused> {
@@ -31,8 +31,8 @@ pub(super) fn apply(
     for name in ["apiVersion", "kind"] {
         applied[name] = live[name].clone();
     }
-    let replicas = or_usual(fields::stated(types, &applied));
-    let mut owned = cut(&managers, &replicas);
+    let replicas = or_usual(&fields::stated(types, &applied));
+    let mut owned = cut(managers, &replicas);
     if owned.is_empty() {
         let identity = Identity {
             manager: BEFORE.to_owned(),
@@ -40,10 +40,10 @@ pub(super) fn apply(
             version: VERSION.to_owned(),
             subresource: NAME.to_owned(),
         };
-        owned.put(Entry { identity, time: Some(manager.now), set: replicas.clone() });
+        owned.put(Entry::new(identity, Some(manager.now), replicas.clone()));
     }
     let (mut merged, owned) = take_over(types, live, &applied, owned, manager, VERSION, force)?;
-    put_managers(&mut merged, join(&managers, owned, &replicas, text(live, "apiVersion")).encode());
+    put_managers(&mut merged, join(managers, owned, &replicas, text(live, "apiVersion")).encode());
     Ok(merged)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn record(
     managers: Managers,
     manager: &Manager<'_>,
 ) -> Managers {
-    let replicas = or_usual(Changes::between(types, before, after).set());
+    let replicas = or_usual(&Changes::between(types, before, after).set());
     let owned = cut(&managers, &replicas);
     if owned.is_empty() {
         return managers;
@@ -64,8 +64,8 @@ pub(super) fn record(
     join(&managers, owned, &replicas, text(after, "apiVersion"))
 }
 
-fn or_usual(fields: Set) -> Set {
-    let fields = fields.difference(&Set::of(&UNOWNED));
+fn or_usual(fields: &Set) -> Set {
+    let fields = fields.difference(&UNOWNED);
     if fields.is_empty() { Set::of(&[REPLICAS]) } else { fields }
 }
 
@@ -77,7 +77,7 @@ fn cut(managers: &Managers, replicas: &Set) -> Managers {
         if !set.is_empty() {
             let mut identity = entry.identity.clone();
             VERSION.clone_into(&mut identity.version);
-            cut.put(Entry { identity, time: entry.time, set });
+            cut.put(Entry::new(identity, entry.time, set));
         }
     }
     cut
@@ -93,13 +93,13 @@ fn join(managers: &Managers, mut cut: Managers, replicas: &Set, version: &str) -
             entry.set.difference(replicas)
         };
         if !set.is_empty() {
-            joined.put(Entry { set, ..entry.clone() });
+            joined.put(Entry::new(entry.identity.clone(), entry.time, set));
         }
     }
     for entry in cut.entries() {
         let mut identity = entry.identity.clone();
         version.clone_into(&mut identity.version);
-        joined.add(Entry { identity, time: None, set: replicas.clone() });
+        joined.add(Entry::new(identity, None, replicas.clone()));
     }
     joined
 }

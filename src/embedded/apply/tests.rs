@@ -1,6 +1,5 @@
 //! Field ownership, held against what a real kube-apiserver recorded. Each step of a recording is a request
 //! and what became of the object (as a merge patch, or whole if it was created), or the refusal.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::{Map, Value, json};
 
@@ -10,10 +9,12 @@ use super::super::schema::Schema;
 use super::super::status::Status;
 use super::{Manager, apply, keep_times, reset, update};
 
+type Paths = &'static [&'static [&'static str]];
+
 /// A kind that a recording is about.
 struct Subject {
     schema: Schema,
-    ignored: Box<dyn Fn(&str) -> &'static [&'static [&'static str]]>,
+    ignored: Box<dyn Fn(&str) -> Paths>,
 }
 
 impl Subject {
@@ -22,7 +23,7 @@ impl Subject {
         if name == "Widget" {
             let definition: Value = serde_json::from_str(include_str!("tests/widgets.json")).unwrap();
             let schema = Schema::of_custom(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
-            let ignored = |subresource: &str| -> &'static [&'static [&'static str]] {
+            let ignored = |subresource: &str| -> Paths {
                 match subresource {
                     "" => &[&["status"]],
                     "status" => &[&["metadata"], &["spec"]],
@@ -197,4 +198,45 @@ fn several_managers_of_others() {
 #[test]
 fn created() {
     check(include_str!("tests/created.json"));
+}
+
+/// A custom kind whose `whole` was an object with fields of their own, and is one value now.
+#[test]
+fn a_schema_changes() {
+    let schema = |atomic: &str| {
+        Schema::of_custom(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+            "whole": {
+                "type": "object", "x-kubernetes-map-type": atomic, "additionalProperties": {"type": "string"},
+            },
+            "list": {
+                "type": "array", "items": {"type": "string"},
+                "x-kubernetes-list-type": if atomic == "atomic" { "atomic" } else { "set" },
+            },
+        }}}}))
+    };
+    let manager =
+        |name, time: &str| Manager { name, subresource: "", now: time.parse().unwrap(), ignored: &[] };
+    let object = |spec: Value| json!({"apiVersion": "a.b/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": spec});
+    let first = object(json!({"whole": {"a": "1"}, "list": ["x"]}));
+    let one = manager("one", "2026-01-01T00:00:00Z");
+    let live = apply(&schema("granular"), None, &first, &one, false).unwrap();
+    let two = manager("two", "2026-01-01T00:00:01Z");
+    let live =
+        apply(&schema("granular"), Some(&live), &object(json!({"whole": {"b": "2"}})), &two, false).unwrap();
+    let owned = |object: &Value| {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+        entries.map(|entry| entry["fieldsV1"]["f:spec"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        owned(&live),
+        [r#"{"f:list":{"v:\"x\"":{}},"f:whole":{"f:a":{}}}"#, r#"{"f:whole":{"f:b":{}}}"#]
+    );
+
+    let mut after = live.clone();
+    after["spec"]["list"] = json!(["y"]);
+    update(&schema("atomic"), Some(&live), &mut after, &manager("three", "2026-01-01T00:00:02Z"));
+    assert_eq!(owned(&after), [r#"{"f:whole":{}}"#, r#"{"f:whole":{}}"#, r#"{"f:list":{}}"#]);
+    let refused =
+        apply(&schema("atomic"), Some(&live), &first, &one, false).map_err(Status::from).unwrap_err();
+    assert_eq!(refused.message, r#"Apply failed with 1 conflict: conflict with "two": .spec.whole"#);
 }

@@ -8,7 +8,7 @@ use super::super::schema::{Schema, Shape};
 /// The object of a kind that has nothing set. Custom resources have nothing at all. What is null in
 /// `after`, which is created from it, is always written.
 pub(super) fn object(schema: &Schema, after: &Value) -> Value {
-    if schema.node().definition.is_none() {
+    if super::is_custom(schema) {
         return Map::new().into();
     }
     let mut zero = below(schema);
@@ -48,5 +48,9 @@ fn below(schema: &Schema) -> Value {
 }
 
 fn is_zero(default: &Value) -> bool {
-    *default == Value::from("") || *default == Value::from(0) || *default == Value::from(false)
+    match default {
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        other => *other == Value::Bool(false),
+    }
 }

@@ -104,6 +104,9 @@ fn foreground(node: &Node, index: &Index) -> Verdict {
 }
 
 fn standing(key: &Key, owner: &Owner, index: &Index, is_known: &impl Fn(&Owner) -> Option<bool>) -> Standing {
+    if index.is_absent(&owner.uid) {
+        return Standing::Dangling;
+    }
     // Nobody knows whether objects of kinds that are not served here exist.
     let Some(is_namespaced) = is_known(owner) else { return Standing::Solid };
     if is_namespaced && key.namespace.is_empty() {

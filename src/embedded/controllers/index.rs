@@ -96,6 +96,8 @@ pub(super) struct Index {
     nodes: HashMap<Arc<Key>, Node>,
     uids: HashMap<Box<str>, Arc<Key>>,
     dependents: HashMap<Box<str>, BTreeSet<Arc<Key>>>,
+    /// Uids of owners that were seen to go. Their kinds may have gone as well, so nobody could ask for them.
+    absent: HashSet<Box<str>>,
     /// Objects of resources that are adopted and have no controller.
     strays: BTreeSet<Arc<Key>>,
 }
@@ -126,11 +128,24 @@ impl Index {
                 keys.remove(key);
                 if keys.is_empty() {
                     self.dependents.remove(&owner.uid);
+                    self.absent.remove(&owner.uid);
                 }
             }
         }
         self.strays.remove(key);
         Some(node)
+    }
+
+    /// Takes note that an owner was deleted.
+    pub(super) fn bury(&mut self, uid: &str) {
+        if self.dependents.contains_key(uid) {
+            self.absent.insert(uid.into());
+        }
+    }
+
+    /// Whether an owner was seen to go.
+    pub(super) fn is_absent(&self, uid: &str) -> bool {
+        self.absent.contains(uid)
     }
 
     /// An object.

@@ -272,7 +272,8 @@ fn indexed(mut pod: Value, job: &str, index: i64) -> Value {
     pod["metadata"]["labels"][INDEX] = text;
     pod["spec"]["hostname"] = format!("{job}-{index}").into();
     let path = format!("metadata.labels['{INDEX}']");
-    let variable = json!({"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
+    let field = json!({"fieldRef": {"apiVersion": "v1", "fieldPath": path}});
+    let variable = json!({"name": "JOB_COMPLETION_INDEX", "valueFrom": field});
     for kind in ["initContainers", "containers"] {
         for container in pod["spec"][kind].as_array_mut().into_iter().flatten() {
             let mut env = list(container, "/env").to_vec();

@@ -87,7 +87,7 @@ pub(super) fn empty(
         status["conditions"] = conditions(namespace, contents, &counts, elsewhere, now).into();
         plan.status(MANAGER, namespace, status);
         // Objects here wake their namespace when they go; others do not.
-        plan.after(Duration::from_secs(5));
+        plan.after(Duration::from_secs(1));
     }
     plan
 }
@@ -154,7 +154,8 @@ fn conditions(
         let (reason, message) = bad.unwrap_or((good_reason, good_message.into()));
         put_condition(
             &mut conditions,
-            json!({"type": kind, "status": status, "lastTransitionTime": stamp(now), "reason": reason, "message": message}),
+            json!({"type": kind, "status": status, "lastTransitionTime": stamp(now),
+                "reason": reason, "message": message}),
         );
     }
     conditions

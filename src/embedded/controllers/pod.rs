@@ -46,6 +46,7 @@ pub(super) fn plan(pod: &Value, around: &Around<'_>, tempo: Tempo, now: Timestam
     }
     match text(pod, "/status/phase") {
         "Succeeded" | "Failed" => Plan::nothing(),
+        _ if is_crashing(pod) => retry(pod, tempo, now),
         "Running" => run(pod, tempo, now),
         _ => paced(tempo, || start(pod, around, tempo.backoff, now)),
     }
@@ -162,9 +163,6 @@ fn start(pod: &Value, around: &Around<'_>, backoff: Duration, now: Timestamp) ->
         plan.status(KUBELET, pod, status);
         tell_failure(&mut plan, pod, main.iter().chain(inits).find(|container| fails(container)));
     }
-    if phase == "Pending" {
-        plan.after(Duration::from_mins(5));
-    }
     plan
 }
 
@@ -195,33 +193,55 @@ fn tell_failure(plan: &mut Plan, pod: &Value, failing: Option<&Value>) {
     }
 }
 
-/// A running pod: it ends, or its failing containers are tried again.
-fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
-    let containers = list(pod, "/spec/containers");
-    if !containers.iter().any(fails) {
-        let ends = matches!(text(pod, "/spec/restartPolicy"), "Never" | "OnFailure");
-        return if ends { paced(tempo, || succeed(pod, now)) } else { Plan::nothing() };
-    }
+/// Whether containers wait to be started again.
+fn is_crashing(pod: &Value) -> bool {
+    let all = list(pod, "/status/initContainerStatuses").iter().chain(list(pod, "/status/containerStatuses"));
+    all.into_iter().any(waits_to_restart)
+}
+
+fn waits_to_restart(told: &Value) -> bool {
+    text(told, "/state/waiting/reason") == "CrashLoopBackOff"
+}
+
+/// Tries failing containers again when their time has come.
+fn retry(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     let mut status = pod["status"].clone();
-    for told in status["containerStatuses"].as_array_mut().into_iter().flatten() {
-        if text(told, "/state/waiting/reason") != "CrashLoopBackOff" {
-            continue;
+    for (kind, field) in
+        [("/spec/initContainers", "initContainerStatuses"), ("/spec/containers", "containerStatuses")]
+    {
+        for told in status[field].as_array_mut().into_iter().flatten().filter(|told| waits_to_restart(told)) {
+            let Some(container) = list(pod, kind).iter().find(|it| it["name"] == told["name"]) else {
+                continue;
+            };
+            let restarts = told["restartCount"].as_i64().unwrap_or_default().max(1);
+            let since = time(told, "/lastState/terminated/finishedAt").unwrap_or(now);
+            let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            let left = wait_after(restarts, tempo.backoff).saturating_sub(passed);
+            if !fails(container) {
+                // Its image was changed.
+                let init = field == "initContainerStatuses";
+                *told = if init { with_ready(ended(container, 0, now)) } else { running(container, now) };
+            } else if left.is_zero() {
+                *told = crashed(pod, container, restarts + 1, tempo.backoff, now);
+                plan.after(wait_after(restarts + 1, tempo.backoff));
+            } else {
+                plan.after(left);
+            }
         }
-        let restarts = told["restartCount"].as_i64().unwrap_or_default().max(1);
-        let since = time(told, "/lastState/terminated/finishedAt").unwrap_or(now);
-        let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        let left = wait_after(restarts, tempo.backoff).saturating_sub(passed);
-        if !left.is_zero() {
-            plan.after(left);
-        } else if let Some(container) = containers.iter().find(|container| container["name"] == told["name"])
-        {
-            *told = crashed(pod, container, restarts + 1, tempo.backoff, now);
-            plan.after(wait_after(restarts + 1, tempo.backoff));
-        }
+    }
+    if status["phase"] == "Running" {
+        let ready = list(&status, "/containerStatuses").iter().all(|told| told["ready"] == true);
+        conditions(&mut status, pod, (true, ready), now);
     }
     plan.status(KUBELET, pod, status);
     plan
+}
+
+/// A running pod ends, if it is of those that end.
+fn run(pod: &Value, tempo: Tempo, now: Timestamp) -> Plan {
+    let ends = matches!(text(pod, "/spec/restartPolicy"), "Never" | "OnFailure");
+    if ends { paced(tempo, || succeed(pod, now)) } else { Plan::nothing() }
 }
 
 fn succeed(pod: &Value, now: Timestamp) -> Plan {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::act::{Act, MANAGER, Plan};
-use super::fields::{Round, count_or, holds, is_leaving, list, name, put_condition, scaled, stamp, text};
+use super::fields::{Round, count_or, holds, is_leaving, list, put_condition, scaled, stamp, text};
 use super::replica_set::is_over;
 
 /// Decides what a `PodDisruptionBudget` says. `expected` is how many pods the owners of its pods want.
@@ -94,8 +94,8 @@ pub(super) fn autoscaler(scaler: &Value, target: Option<&Value>, now: Timestamp)
         let (kind, named) =
             (text(scaler, "/spec/scaleTargetRef/kind"), text(scaler, "/spec/scaleTargetRef/name"));
         let message = format!(
-            "the HPA controller was unable to get the target's current scale: {kind} {named:?} of {:?} not found",
-            name(scaler)
+            "the HPA controller was unable to get the target's current scale: {}s.apps {named:?} not found",
+            kind.to_lowercase()
         );
         put("AbleToScale", "False", "FailedGetScale", &message);
         status["desiredReplicas"] = 0.into();

@@ -138,7 +138,11 @@ fn old_endpoints(
             port.remove("name");
         }
     }
-    let address = |pod: &&&Value| json!({"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": reference(pod)});
+    let address = |pod: &&&Value| {
+        json!({
+            "ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": reference(pod),
+        })
+    };
     let is_ready = |pod: &&&Value| tolerant || (holds(pod, "Ready"));
     let staying = || pods.iter().filter(|pod| tolerant || !is_leaving(pod));
     let ready: Vec<_> = staying().filter(is_ready).map(|pod| address(&pod)).collect();

@@ -110,7 +110,7 @@ impl Objects {
     pub(super) fn replace_scale(
         &self,
         target: Target<'_>,
-        sent: Value,
+        sent: &Value,
         options: &Options,
     ) -> Result<Done, Status> {
         self.change_scale(target, options, &|_| Ok(sent.clone()))
@@ -122,10 +122,28 @@ impl Objects {
         sent: &Patch,
         options: &Options,
     ) -> Result<Done, Status> {
+        if let Patch::Apply(sent) = sent {
+            return self.apply_scale(target, sent, options);
+        }
         self.change_scale(target, options, &|scale| match sent {
             Patch::Json(sent) => patch::json(scale, sent),
             Patch::Merge(sent) | Patch::Strategic(sent) | Patch::Apply(sent) => Ok(patch::merge(scale, sent)),
         })
+    }
+
+    /// Applies a Scale: the number of replicas becomes an applied field of the object itself.
+    fn apply_scale(&self, target: Target<'_>, sent: &Value, options: &Options) -> Result<Done, Status> {
+        let Target { kind, namespace, name, .. } = target;
+        self.get(kind, namespace, name)?;
+        let mut applied = json!({
+            "apiVersion": kind.gvk.api_version(), "kind": kind.gvk.kind, "metadata": sent["metadata"],
+        });
+        if let Some(replicas) = sent["spec"].get("replicas") {
+            set(&mut applied, &Paths::of(kind).wanted, replicas.clone());
+        }
+        let mut done = self.apply(target, &applied, options)?;
+        done.object = scale(kind, &done.object);
+        Ok(done)
     }
 
     fn change_scale(
@@ -179,8 +197,9 @@ impl Objects {
         for budget in self.storage.list("poddisruptionbudgets.policy", Some(namespace)).entries {
             let budget: Value = serde_json::from_slice(&budget.json).unwrap_or_default();
             let labels = budget["spec"]["selector"]["matchLabels"].as_object();
-            let chosen = labels
-                .is_some_and(|labels| labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value));
+            let chosen = labels.is_some_and(|labels| {
+                labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
+            });
             let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) > 0;
             if chosen && running && !allowed {
                 let message = "Cannot evict pod as it would violate the pod's disruption budget.";
@@ -205,9 +224,13 @@ impl Objects {
         options: &Options,
     ) -> Result<(), Status> {
         let now = meta::time((self.clock)());
-        let bound = |pod: &Value| Status::conflict("pods/binding", name, &format!(
-            "pod {name} is already assigned to node {}", pod["spec"]["nodeName"]
-        ));
+        let bound = |pod: &Value| {
+            Status::conflict(
+                "pods/binding",
+                name,
+                &format!("pod {name} is already assigned to node {}", pod["spec"]["nodeName"]),
+            )
+        };
         let target = Target { kind: pods, namespace, name, subresource: "binding" };
         self.change(target, options, false, &mut |live| {
             let live = live.ok_or_else(|| Status::not_found(&pods.resource, name))?;

@@ -1,9 +1,10 @@
-//! CustomResourceDefinitions become served kinds as soon as they are written, and their objects go before
+//! Definitions of custom kinds: they are served as soon as they are written, and their objects go before
 //! they do.
 
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::apply;
 use super::super::custom;
 use super::super::storage::Key;
 use super::super::storage::Write;
@@ -34,13 +35,64 @@ pub(super) fn store_version(definition: &mut Value) {
     }
 }
 
+fn is_accepted(definition: &Value) -> bool {
+    let conditions = definition["status"]["conditions"].as_array();
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+}
+
 impl Objects {
     /// Serves the kinds of all stored definitions. Called when a store is opened.
     pub fn define_stored(&self) {
-        for entry in self.storage.list(RESOURCE, None).entries {
-            let definition: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
-            self.serve_definition(&definition);
+        for definition in self.definitions().iter().filter(|definition| is_accepted(definition)) {
+            self.serve_definition(definition);
         }
+    }
+
+    fn definitions(&self) -> Vec<Value> {
+        let entries = self.storage.list(RESOURCE, None).entries;
+        entries.iter().filter_map(|entry| serde_json::from_slice(&entry.json).ok()).collect()
+    }
+
+    /// The name that another definition of the group has already: the reason of the condition, and the name.
+    fn conflict(&self, definition: &Value) -> Option<(&'static str, String)> {
+        let spec = &definition["spec"];
+        let others = self.definitions();
+        let others = others.iter().filter(|other| {
+            other["spec"]["group"] == spec["group"]
+                && meta::text(other, "name") != meta::text(definition, "name")
+                && is_accepted(other)
+        });
+        let taken: Vec<&Value> = others.map(|other| &other["status"]["acceptedNames"]).collect();
+        let has = |name: &Value| {
+            let is = |names: &&Value| {
+                let short = names["shortNames"].as_array();
+                [&names["plural"], &names["singular"]].contains(&name)
+                    || short.is_some_and(|short| short.contains(name))
+            };
+            !name.is_null() && taken.iter().any(is)
+        };
+        let kinds = |name: &Value| {
+            !name.is_null() && taken.iter().any(|names| [&names["kind"], &names["listKind"]].contains(&name))
+        };
+        let names = &spec["names"];
+        let told = |name: &Value| name.as_str().unwrap_or_default().to_owned();
+        if has(&names["plural"]) {
+            return Some(("PluralConflict", told(&names["plural"])));
+        }
+        if has(&names["singular"]) {
+            return Some(("SingularConflict", told(&names["singular"])));
+        }
+        let short = names["shortNames"].as_array().into_iter().flatten().find(|name| has(name));
+        if let Some(short) = short {
+            return Some(("ShortNamesConflict", told(short)));
+        }
+        if kinds(&names["kind"]) {
+            return Some(("KindConflict", told(&names["kind"])));
+        }
+        kinds(&names["listKind"]).then(|| ("ListKindConflict", told(&names["listKind"])))
     }
 
     fn serve_definition(&self, definition: &Value) {
@@ -51,22 +103,40 @@ impl Objects {
 
     /// Serves the kinds of a definition and says so in its status.
     pub(super) fn define(&self, definition: &Value) {
-        self.serve_definition(definition);
+        let conflict = self.conflict(definition);
+        if conflict.is_none() {
+            self.serve_definition(definition);
+        }
         let now = (self.clock)();
+        let Some(kind) = self.kinds.of("apiextensions.k8s.io", "v1", "CustomResourceDefinition") else {
+            return;
+        };
         self.amend(definition, &|stored| {
-            stored["status"] = custom::status_of(stored, now);
-            let mut all: Vec<Value> = stored["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-            if !all.iter().any(|finalizer| finalizer == CLEANUP) && !meta::is_deleting(stored) {
-                all.push(CLEANUP.into());
-                meta::of(stored).insert("finalizers".into(), all.into());
-            }
+            let before = stored.clone();
+            stored["status"] = match &conflict {
+                None => custom::status_of(stored, now),
+                Some((reason, name)) => {
+                    let message = format!("{name:?} is already in use");
+                    custom::status_of_conflict(stored, reason, &message, now)
+                }
+            };
+            let manager = apply::Manager {
+                name: "kube-apiserver",
+                subresource: "status",
+                now,
+                ignored: apply::reset(&kind, "status"),
+            };
+            apply::update(&kind.schema, Some(&before), stored, &manager);
         });
     }
 
     /// Writes to a stored definition without the checks of an update.
     fn amend(&self, definition: &Value, change: &dyn Fn(&mut Value)) {
-        let key =
-            Key { resource: RESOURCE.into(), namespace: "".into(), name: meta::text(definition, "name").into() };
+        let key = Key {
+            resource: RESOURCE.into(),
+            namespace: "".into(),
+            name: meta::text(definition, "name").into(),
+        };
         let written: Result<_, std::convert::Infallible> = self.storage.write(&key, |entry| {
             let Some(entry) = entry else { return Ok(Write::Keep) };
             let before: Value = serde_json::from_slice(&entry.json).unwrap_or_default();

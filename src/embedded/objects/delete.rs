@@ -30,6 +30,8 @@ enum Fate {
     Pending,
     /// It is marked.
     Marked(Value),
+    /// It is marked, and goes then.
+    Over(Value),
     /// It goes at once.
     Gone(Value),
 }
@@ -69,16 +71,24 @@ impl Objects {
         if &*kind.resource == "namespaces" && IMMORTAL.contains(&name) {
             return Err(write::forbidden(kind, name, "this namespace may not be deleted"));
         }
+        let mut deletion = deletion.clone();
         loop {
             let Some(entry) = self.storage.get(&key) else {
                 return Err(Status::not_found(&kind.resource, name));
             };
             let live = versions::read(kind, &entry);
-            check_preconditions(kind, &live, deletion)?;
-            let fate = fate(kind, live.clone(), deletion, (self.clock)());
-            let warnings = warnings(kind, deletion);
+            check_preconditions(kind, &live, &deletion)?;
+            let fate = fate(kind, live.clone(), &deletion, (self.clock)());
+            let warnings = warnings(kind, &deletion);
             let mut done = Done { object: Value::Null, created: false, gone: false, warnings };
             let (mut object, write) = match fate {
+                Fate::Over(object) if !deletion.dry_run => {
+                    let marked = Write::Put(versions::stored(kind, object));
+                    if self.write_if_same(&entry, marked).is_ok() {
+                        deletion.version = None;
+                    }
+                    continue;
+                }
                 Fate::Pending => {
                     done.object = live;
                     return Ok(done);
@@ -88,7 +98,7 @@ impl Objects {
                     return Ok(done);
                 }
                 Fate::Marked(object) => (object.clone(), Write::Put(versions::stored(kind, object))),
-                Fate::Gone(object) => {
+                Fate::Over(object) | Fate::Gone(object) => {
                     done.gone = true;
                     (object.clone(), Write::Remove(versions::stored(kind, object)))
                 }
@@ -96,10 +106,9 @@ impl Objects {
             if !deletion.dry_run {
                 match self.write_if_same(&entry, write) {
                     Err(()) => continue,
-                    Ok(version) if !done.gone => {
+                    Ok(version) => {
                         meta::of(&mut object).insert("resourceVersion".into(), version.to_string().into());
                     }
-                    Ok(_) => {}
                 }
                 if done.gone {
                     self.removed(kind, &object);
@@ -190,13 +199,16 @@ fn fate(kind: &Kind, mut object: Value, deletion: &Deletion, now: Timestamp) -> 
         }
     }
     collector_finalizers(kind, &mut object, deletion);
+    if &*kind.resource == definitions::RESOURCE && !was_marked {
+        return definition(object, now);
+    }
     if &*kind.resource == "namespaces" {
         return namespace(object, now);
     }
     let pending = !meta::finalizers(&object).is_empty();
     if graceful {
         let grace = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
-        return if pending || grace > 0 { Fate::Marked(object) } else { Fate::Gone(object) };
+        return if pending || grace > 0 { Fate::Marked(object) } else { Fate::Over(object) };
     }
     if !pending {
         return Fate::Gone(object);
@@ -209,9 +221,6 @@ fn fate(kind: &Kind, mut object: Value, deletion: &Deletion, now: Timestamp) -> 
         metadata.insert("deletionTimestamp".into(), meta::time(now).into());
     }
     metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
-    if &*kind.resource == definitions::RESOURCE && !was_marked {
-        terminate_definition(&mut object, now);
-    }
     Fate::Marked(object)
 }
 
@@ -233,10 +242,7 @@ fn pod_grace(pod: &mut Value, asked: Option<i64>, now: Timestamp) -> Option<bool
         let asked = asked.filter(|asked| *asked < running)?;
         let at: Timestamp = meta::text(pod, "deletionTimestamp").parse().ok()?;
         let earlier = at - seconds(running) + seconds(asked);
-        let (at, asked) = match earlier < now {
-            true => (now, asked.min(1)),
-            false => (earlier, asked),
-        };
+        let (at, asked) = if earlier < now { (now, asked.min(1)) } else { (earlier, asked) };
         let metadata = meta::of(pod);
         metadata.insert("deletionTimestamp".into(), meta::time(at).into());
         metadata.insert("deletionGracePeriodSeconds".into(), asked.into());
@@ -286,10 +292,22 @@ fn namespace(mut object: Value, now: Timestamp) -> Fate {
     }
     object["status"]["phase"] = "Terminating".into();
     let kind_is_done = object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-    if kind_is_done && meta::finalizers(&object).is_empty() { Fate::Gone(object) } else { Fate::Marked(object) }
+    if kind_is_done && meta::finalizers(&object).is_empty() {
+        Fate::Gone(object)
+    } else {
+        Fate::Marked(object)
+    }
 }
 
-fn terminate_definition(object: &mut Value, now: Timestamp) {
+/// A definition stays until its objects are gone.
+fn definition(mut object: Value, now: Timestamp) -> Fate {
+    let mut all: Vec<Value> = meta::finalizers(&object).into_iter().map(Value::from).collect();
+    if !all.iter().any(|finalizer| finalizer == definitions::CLEANUP) {
+        all.push(definitions::CLEANUP.into());
+    }
+    let metadata = meta::of(&mut object);
+    metadata.insert("finalizers".into(), all.into());
+    metadata.insert("deletionTimestamp".into(), meta::time(now).into());
     let condition = json!({
         "type": "Terminating", "status": "True", "lastTransitionTime": meta::time(now),
         "reason": "InstanceDeletionPending", "message": "CustomResourceDefinition marked for deletion; \
@@ -298,4 +316,5 @@ fn terminate_definition(object: &mut Value, now: Timestamp) {
     if let Some(conditions) = object["status"]["conditions"].as_array_mut() {
         conditions.push(condition);
     }
+    Fate::Marked(object)
 }

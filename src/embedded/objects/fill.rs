@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::super::kinds::Kind;
 use super::super::status::Status;
+use super::super::storage::Key;
 use super::super::validate;
 use super::Objects;
 use super::definitions;
 use super::meta;
 use super::services;
+use super::write;
 
 impl Objects {
     /// Fills in what a new object gets from the server.
@@ -21,9 +23,31 @@ impl Objects {
         validate::prepare_for_create(kind, object);
         match &*kind.resource {
             "services" => services::allocate(self, object)?,
-            "pods" => admit_pod(object),
+            "pods" => {
+                self.find_priority(kind, object)?;
+                admit_pod(object);
+            }
             definitions::RESOURCE => definitions::store_version(object),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks up the priority class of a Pod.
+    fn find_priority(&self, kind: &Kind, pod: &mut Value) -> Result<(), Status> {
+        let class = pod["spec"]["priorityClassName"].as_str().filter(|class| !class.is_empty());
+        let Some(class) = class.map(str::to_owned) else { return Ok(()) };
+        let resource = "priorityclasses.scheduling.k8s.io".into();
+        let key = Key { resource, namespace: "".into(), name: class.as_str().into() };
+        let Some(found) = self.storage.get(&key) else {
+            let because = format!("no PriorityClass with name {class} was found");
+            return Err(write::forbidden(kind, meta::text(pod, "name"), &because));
+        };
+        let found: Value = serde_json::from_slice(&found.json).unwrap_or_default();
+        for (field, value) in [("priority", &found["value"]), ("preemptionPolicy", &found["preemptionPolicy"])] {
+            if !value.is_null() {
+                pod["spec"][field] = value.clone();
+            }
         }
         Ok(())
     }
@@ -84,7 +108,8 @@ fn admit_pod(object: &mut Value) {
         let covers = |toleration: &Value| {
             let effect = &toleration["effect"];
             let effect = effect.as_str().is_none_or(|effect| effect.is_empty() || effect == "NoExecute");
-            let all = toleration["key"].as_str().is_none_or(str::is_empty) && toleration["operator"] == "Exists";
+            let all =
+                toleration["key"].as_str().is_none_or(str::is_empty) && toleration["operator"] == "Exists";
             effect && (all || toleration["key"] == key)
         };
         if !all.iter().any(covers) {

@@ -1,10 +1,13 @@
 //! `metadata`: what the server fills in, what clients may not change, what must hold.
 
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher as _;
+
 use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
-
 
 /// Fields that only the server writes.
 const SYSTEM: [&str; 6] =
@@ -84,11 +87,13 @@ pub(super) fn carry_on(object: &mut Value, live: &Value) {
     }
 }
 
-/// Makes up a name that starts with `base`.
-pub(super) fn made_up(base: &str) -> String {
+/// Makes up a name that starts with `base`. It follows from `seed`: the same writes make up the same names.
+pub(super) fn made_up(base: &str, seed: &impl Hash) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let cut = base.char_indices().map(|(at, _)| at).chain([base.len()]).take_while(|at| *at <= 58).last();
-    let random = uuid::Uuid::new_v4();
-    let end = random.as_bytes()[..5].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
+    let mut hasher = DefaultHasher::new();
+    (base, seed).hash(&mut hasher);
+    let random = hasher.finish().to_le_bytes();
+    let end = random[..5].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
     base[..cut.unwrap_or(0)].chars().chain(end).collect()
 }

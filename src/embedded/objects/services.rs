@@ -25,13 +25,15 @@ pub(super) fn allocate(objects: &Objects, service: &mut Value) -> Result<(), Sta
     let mut taken = Taken::read(objects);
     if address {
         let free = (0..0xFFE0).map(|step| self::address(seed.wrapping_add(step)));
-        let free = free.into_iter().find(|ip| !taken.addresses.contains(ip)).ok_or_else(|| full("serviceIP"))?;
+        let free =
+            free.into_iter().find(|ip| !taken.addresses.contains(ip)).ok_or_else(|| full("serviceIP"))?;
         service["spec"]["clusterIPs"] = json!([free]);
         service["spec"]["clusterIP"] = free.into();
     }
     for index in ports {
         let free = (0..2768).map(|step| 30_000 + i64::from(seed.wrapping_add(step) % 2768));
-        let free = free.into_iter().find(|port| !taken.ports.contains(port)).ok_or_else(|| full("nodePort"))?;
+        let free =
+            free.into_iter().find(|port| !taken.ports.contains(port)).ok_or_else(|| full("nodePort"))?;
         taken.ports.insert(free);
         service["spec"]["ports"][index]["nodePort"] = free.into();
     }

@@ -66,18 +66,25 @@ impl Objects {
         kind: &Kind,
         mut object: Value,
         options: &Options,
-        patched: Option<&Value>,
+        is_patched: bool,
     ) -> Result<Wanted, Status> {
         if !object.is_object() {
             return Err(Status::bad_request("the object is not a JSON object"));
         }
-        let unknown = validate::decode(kind, &mut object)?;
+        let patched = is_patched.then(|| object.clone());
+        let unknown = validate::decode(kind, &mut object).map_err(|refused| match &patched {
+            Some(patched) => {
+                let (_, why) = refused.message.split_once(": ").unwrap_or(("", &refused.message));
+                unfit(patched, why)
+            }
+            None => refused,
+        })?;
         let unknown = validate::with_duplicates(&options.text, unknown);
         let warnings = match options.validation {
             _ if unknown.is_empty() => unknown,
             Validation::Ignore => Vec::new(),
             Validation::Warn => unknown,
-            Validation::Strict => return Err(strict(kind, &object, patched, &unknown)),
+            Validation::Strict => return Err(strict(kind, patched.as_ref(), &unknown)),
         };
         validate::default(kind, &mut object);
         Ok(Wanted { object, warnings, owned: false })
@@ -95,6 +102,9 @@ impl Objects {
         let base = meta::text(&object, "generateName").to_owned();
         let generated = meta::text(&object, "name").is_empty() && !base.is_empty();
         self.check_namespace(kind, namespace, meta::text(&object, "name"))?;
+        if &*kind.resource == "pods" {
+            self.check_account(kind, namespace, &object)?;
+        }
         meta::begin(&mut object, namespace, now);
         if !owned {
             let manager = apply::Manager {
@@ -107,7 +117,11 @@ impl Objects {
         }
         for attempt in 1.. {
             if generated {
-                meta::of(&mut object).insert("name".into(), meta::made_up(&base).into());
+                meta::of(&mut object).insert(
+                    "name".into(),
+                    meta::made_up(&base, &(&kind.resource, namespace, self.storage.version(), attempt))
+                        .into(),
+                );
             }
             let name = meta::text(&object, "name").to_owned();
             self.fill_new(kind, &mut object)?;
@@ -207,7 +221,8 @@ impl Objects {
                 });
                 let Ok(written) = written else { continue };
                 if let Some(written) = written.filter(|_| !done.gone) {
-                    meta::of(&mut object).insert("resourceVersion".into(), written.version.to_string().into());
+                    meta::of(&mut object)
+                        .insert("resourceVersion".into(), written.version.to_string().into());
                 }
                 if done.gone {
                     self.removed(kind, &object);
@@ -242,7 +257,8 @@ impl Objects {
             apply::update(&kind.schema, Some(live), &mut object, &manager);
         }
         self.fill_changed(kind, &mut object, live, subresource)?;
-        if validate::changes_generation(kind, live, &object) {
+        // Neither what is said of an object nor where it runs is something that is asked for.
+        if !matches!(subresource, "status" | "binding") && validate::changes_generation(kind, live, &object) {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta::of(&mut object).insert("generation".into(), generation.into());
         }
@@ -271,7 +287,7 @@ impl Objects {
         options: &Options,
     ) -> Result<Done, Status> {
         let kind = target.kind;
-        let wanted = Self::decode(kind, object, options, None)?;
+        let wanted = Self::decode(kind, object, options, false)?;
         let mut object = wanted.object;
         check_target(target, &mut object)?;
         let creates = target.subresource.is_empty() && validate::allows_create_on_update(kind);
@@ -294,15 +310,20 @@ impl Objects {
         }
         self.change(target, options, false, &mut |live| {
             let live = live.ok_or_else(|| Status::not_found(&kind.resource, target.name))?;
-            let (sent, object) = patched(kind, live, patch)?;
-            let mut wanted = Self::decode(kind, object, options, Some(sent))?;
+            let object = patched(kind, live, patch)?;
+            let mut wanted = Self::decode(kind, object, options, true)?;
             check_kind(kind, &wanted.object)?;
             check_target(target, &mut wanted.object)?;
             Ok(wanted)
         })
     }
 
-    fn apply(&self, target: Target<'_>, applied: &Value, options: &Options) -> Result<Done, Status> {
+    pub(super) fn apply(
+        &self,
+        target: Target<'_>,
+        applied: &Value,
+        options: &Options,
+    ) -> Result<Done, Status> {
         let Target { kind, subresource, .. } = target;
         if applied["metadata"]["managedFields"].as_array().is_some_and(|fields| !fields.is_empty()) {
             return Err(Status::bad_request("metadata.managedFields must be nil"));
@@ -311,7 +332,14 @@ impl Objects {
         if !applied.is_object() {
             return Err(Status::bad_request("the object is not a JSON object"));
         }
-        check_target(target, &mut applied)?;
+        if meta::text(&applied, "name").is_empty() && !meta::text(&applied, "generateName").is_empty() {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                target.name
+            )));
+        }
+        // What is left out stays out: it shows in messages, and nobody owns it.
+        check_target(target, &mut applied.clone())?;
         let version = meta::of(&mut applied).remove("resourceVersion");
         let uid = meta::of(&mut applied).remove("uid");
         let creates = subresource.is_empty();
@@ -326,7 +354,7 @@ impl Objects {
                 ignored: apply::reset(kind, subresource),
             };
             let merged = apply::apply(&kind.schema, live, &applied, &manager, options.force)?;
-            let mut wanted = Self::decode(kind, merged, &ignoring, None)?;
+            let mut wanted = Self::decode(kind, merged, &ignoring, false)?;
             wanted.owned = true;
             let metadata = meta::of(&mut wanted.object);
             match &version {
@@ -340,6 +368,20 @@ impl Objects {
             };
             Ok(wanted)
         })
+    }
+
+    /// Refuses a Pod that asks for a service account that is not there. The default one may come later.
+    fn check_account(&self, kind: &Kind, namespace: &str, pod: &Value) -> Result<(), Status> {
+        let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or_default();
+        let resource = "serviceaccounts".into();
+        let key = Key { resource, namespace: namespace.into(), name: account.into() };
+        if matches!(account, "" | "default") || self.storage.get(&key).is_some() {
+            return Ok(());
+        }
+        let because = format!(
+            "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
+        );
+        Err(forbidden(kind, meta::text(pod, "name"), &because))
     }
 
     /// Refuses what is new in a namespace that is not there, or that is going.
@@ -380,25 +422,30 @@ pub(super) fn forbidden(kind: &Kind, name: &str, because: &str) -> Status {
     Status::about(403, "Forbidden", resource, name, message)
 }
 
-fn strict(kind: &Kind, object: &Value, patched: Option<&Value>, unknown: &[String]) -> Status {
+fn strict(kind: &Kind, patched: Option<&Value>, unknown: &[String]) -> Status {
     let told = format!("strict decoding error: {}", unknown.join(", "));
-    let Some(patch) = patched else {
-        return Status::bad_request(validate::cannot_be_handled(kind, &told));
-    };
-    let cause = Cause {
-        reason: "FieldValueInvalid",
-        message: format!("Invalid value: {:?}: {told}", patch.to_string()),
-        field: "patch".into(),
-    };
-    Status::invalid(&kind.gvk.group, &kind.gvk.kind, meta::text(object, "name"), &[cause])
+    match patched {
+        Some(patched) => unfit(patched, &told),
+        None => Status::bad_request(validate::cannot_be_handled(kind, &told)),
+    }
 }
 
-fn patched<'a>(kind: &Kind, live: &Value, patch: &'a Patch) -> Result<(&'a Value, Value), Status> {
-    Ok(match patch {
-        Patch::Json(sent) => (sent, patch::json(live, sent)?),
-        Patch::Merge(sent) => (sent, patch::merge(live, sent)),
-        Patch::Strategic(sent) | Patch::Apply(sent) => (sent, patch::strategic(&kind.schema, live, sent)?),
-    })
+/// 422: what a patch comes to cannot be read.
+fn unfit(patched: &Value, why: &str) -> Status {
+    let cause = Cause {
+        reason: "FieldValueInvalid",
+        message: format!("Invalid value: {:?}: {why}", patched.to_string()),
+        field: "patch".into(),
+    };
+    Status::invalid("", "", "", &[cause])
+}
+
+fn patched(kind: &Kind, live: &Value, patch: &Patch) -> Result<Value, Status> {
+    match patch {
+        Patch::Json(sent) => patch::json(live, sent),
+        Patch::Merge(sent) => patch::check_merge(sent).map(|()| patch::merge(live, sent)),
+        Patch::Strategic(sent) | Patch::Apply(sent) => patch::strategic(&kind.schema, live, sent),
+    }
 }
 
 fn check_kind(kind: &Kind, object: &Value) -> Result<(), Status> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::strategic::{DELETE, DIRECTIVE, Failure, no_key};
+use super::strategic::{DELETE, DIRECTIVE, Failure, has_key};
 
 /// What tells items apart.
 pub(super) fn key_of<'a>(item: &'a Value, key: &str) -> &'a Value {
@@ -14,12 +14,19 @@ pub(super) fn key_of<'a>(item: &'a Value, key: &str) -> &'a Value {
 fn partition(list: Vec<Value>, by: &[Value], key: &str) -> Result<(Vec<Value>, Vec<Value>), Failure> {
     let (mut both, mut rest) = (Vec::new(), Vec::new());
     for item in list {
-        if let Value::Object(fields) = &item
-            && !fields.contains_key(key)
-        {
-            return Err(no_key(&item, key));
+        if !key.is_empty() {
+            has_key(&item, key)?;
         }
-        let found = by.iter().any(|other| key_of(other, key) == key_of(&item, key));
+        let mut found = false;
+        for (index, other) in by.iter().enumerate() {
+            if item.is_object() && !other.is_object() {
+                return Err(Failure::Other(format!("value for key {index} is not a map")));
+            }
+            found = key_of(other, key) == key_of(&item, key);
+            if found {
+                break;
+            }
+        }
         if found { both.push(item) } else { rest.push(item) }
     }
     Ok((both, rest))
@@ -44,10 +51,8 @@ fn place(list: &[Value], item: &Value, key: &str) -> Option<usize> {
 }
 
 fn sort(list: Vec<Value>, by: &[Value], key: &str) -> Result<Vec<Value>, Failure> {
-    if let Some(item) =
-        list.iter().chain(by).find(|item| item.as_object().is_some_and(|fields| !fields.contains_key(key)))
-    {
-        return Err(no_key(item, key));
+    for item in list.iter().chain(by).filter(|_| !key.is_empty()) {
+        has_key(item, key)?;
     }
     let (gone, mut kept): (Vec<_>, Vec<_>) =
         list.into_iter().partition(|item| item.is_object() && item[DIRECTIVE] == DELETE);

@@ -33,8 +33,14 @@ pub(super) enum Failure {
 
 type Fields = Map<String, Value>;
 
+/// Says what is wrong with an item that cannot be told from others by this field.
+pub(super) fn has_key(item: &Value, key: &str) -> Result<(), Failure> {
+    let Value::Object(fields) = item else { return Err(mismatch(MAP, item)) };
+    if fields.contains_key(key) { Ok(()) } else { Err(no_key(item, key)) }
+}
+
 /// An item does not have the field that tells it from others.
-pub(super) fn no_key(item: &Value, key: &str) -> Failure {
+fn no_key(item: &Value, key: &str) -> Failure {
     Failure::Other(format!("map: {} does not contain declared merge key: {key}", plain(item)))
 }
 
@@ -190,18 +196,40 @@ fn merge_ordered(original: &mut Fields, patch: &mut Fields, types: &Types) -> Re
         let patched = list(patch.shift_remove(name))?;
         let types = types.field(name, true)?;
         in_order(patched.as_deref().unwrap_or_default(), &wanted, &types.key)?;
-        let (known, merged) = match (known, patched) {
+        let merged = match (known.clone(), patched.clone()) {
             (None, None) => continue,
-            (Some(known), None) => (known.clone(), known),
-            (None, Some(patched)) => {
-                (Vec::new(), patched.into_iter().filter_map(without_directives).collect())
-            }
-            (Some(known), Some(patched)) => (known.clone(), merge_lists(known, patched, &types, false)?),
+            (Some(known), None) => known,
+            (None, Some(patched)) => patched.into_iter().filter_map(without_directives).collect(),
+            (Some(known), Some(patched)) => merge_lists(known, patched, &types, false)?,
         };
-        let merged = order(merged, &wanted, &known, &types.key)?;
+        let (known, patched) = (known.unwrap_or_default(), patched.unwrap_or_default());
+        if first_of_type(&known, &patched)?.is_none() {
+            return Err(Failure::Other("no elements in any of the given slices".to_owned()));
+        }
+        let merged = order(merged, &wanted, &stood(known, &patched, &types.key), &types.key)?;
         original.insert(name.to_owned(), merged.into());
     }
     Ok(())
+}
+
+/// The order that items of a list had. Kubernetes deletes items in place, and then adds those of the patch
+/// in the places that became free, so that they seem to have been there.
+fn stood(known: Vec<Value>, patched: &[Value], key: &str) -> Vec<Value> {
+    let directive = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str).map(str::to_owned);
+    let same = |item: &Value, other: &Value| key_of(item, key) == key_of(other, key);
+    let deleted = |item: &Value| {
+        patched.iter().any(|other| directive(other).as_deref() == Some(DELETE) && same(item, other))
+    };
+    let count = known.len();
+    let mut stood: Vec<_> = known.into_iter().filter(|item| key.is_empty() || !deleted(item)).collect();
+    if !patched.iter().any(|item| directive(item).as_deref() == Some(REPLACE)) {
+        for item in patched.iter().filter(|item| directive(item).is_none()) {
+            if stood.len() < count && !stood.iter().any(|other| same(item, other)) {
+                stood.push(item.clone());
+            }
+        }
+    }
+    stood
 }
 
 /// Whether a patch has its items in the order that it asks for.
@@ -209,27 +237,35 @@ fn in_order(patched: &[Value], wanted: &[Value], key: &str) -> Result<(), Failur
     if patched.is_empty() || wanted.is_empty() {
         return Ok(());
     }
+    if let Some(item) = patched.iter().find(|item| !key.is_empty() && !item.is_object()) {
+        return Err(mismatch(MAP, item));
+    }
+    let directive = |item: &Value| item.as_object().and_then(|fields| fields.get(DIRECTIVE)).cloned();
+    let deletes = |item: &Value| !key.is_empty() && directive(item).is_some_and(|found| found == DELETE);
+    let mut items = patched.iter().filter(|item| !deletes(item)).peekable();
     let mut left = wanted.iter();
-    for item in patched.iter().filter(|item| !(item.is_object() && item.get(DIRECTIVE).is_some())) {
-        let mut found = false;
-        for other in left.by_ref() {
-            for item in [item, other] {
-                if !key.is_empty() && item.as_object().is_none_or(|fields| !fields.contains_key(key)) {
-                    return Err(no_key(item, key));
-                }
-            }
-            if key_of(item, key) == key_of(other, key) {
-                found = true;
-                break;
-            }
+    while let Some(item) = items.peek() {
+        // Kubernetes looks for other directives only where there is more to compare with.
+        let Some(other) = left.as_slice().first() else { break };
+        if directive(item).is_some() {
+            items.next();
+            continue;
         }
-        if !found {
-            return Err(Failure::Other(format!(
-                "The order in patch list:\n{}\n doesn't match {SET_ORDER} list:\n{}\n",
-                plain(&patched.into()),
-                plain(&wanted.into()),
-            )));
+        if !key.is_empty() {
+            has_key(item, key)?;
+            has_key(other, key)?;
         }
+        if key_of(item, key) == key_of(other, key) {
+            items.next();
+        }
+        left.next();
+    }
+    if items.peek().is_some() && left.as_slice().is_empty() {
+        return Err(Failure::Other(format!(
+            "The order in patch list:\n{}\n doesn't match {SET_ORDER} list:\n{}\n",
+            plain(&patched.into()),
+            plain(&wanted.into()),
+        )));
     }
     Ok(())
 }
@@ -243,23 +279,15 @@ fn merge_lists(
     if !types.is(MERGE) && !deletes {
         return Ok(patch);
     }
-    let mut all = original.iter().chain(&patch);
-    let Some(first) = all.next() else { return Ok(original) };
-    if first.is_array() {
-        return Err(Failure::Lists);
-    }
-    if all.any(|item| go_type(item) != go_type(first)) {
-        let lists = plain(&Value::from(vec![Value::from(original), patch.into()]));
-        return Err(Failure::Other(format!("list element types are not identical: {lists}")));
-    }
+    let Some(first) = first_of_type(&original, &patch)? else { return Ok(original) };
+    let key = &*types.key;
     if !first.is_object() {
         if deletes {
             return Ok(original.into_iter().filter(|item| !patch.contains(item)).collect());
         }
         let merged = unique(original.iter().chain(&patch).cloned().collect());
-        return order(merged, &patch, &original, "");
+        return order(merged, &patch, &original, key);
     }
-    let key = &*types.key;
     if key.is_empty() {
         return Err(Failure::Other("cannot merge lists without merge key for struct".to_owned()));
     }
@@ -279,6 +307,20 @@ fn merge_lists(
         }
     }
     order(merged, &patch, &original, key)
+}
+
+/// The first item of two lists whose items are all of its type.
+fn first_of_type<'a>(original: &'a [Value], patch: &'a [Value]) -> Result<Option<&'a Value>, Failure> {
+    let mut all = original.iter().chain(patch);
+    let Some(first) = all.next() else { return Ok(None) };
+    if first.is_array() {
+        return Err(Failure::Lists);
+    }
+    if all.any(|item| go_type(item) != go_type(first)) {
+        let lists = plain(&Value::from(vec![Value::from(original), patch.into()]));
+        return Err(Failure::Other(format!("list element types are not identical: {lists}")));
+    }
+    Ok(Some(first))
 }
 
 /// Does what items of a patch that hold directives say, and takes them out.

@@ -1,10 +1,10 @@
 //! Patches, held against what a real kube-apiserver answered.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use serde_json::{Value, json};
 
 use super::super::apply::tests::check;
-use super::merge;
+use super::super::kinds::Kinds;
+use super::{merge, strategic};
 
 #[test]
 fn recorded() {
@@ -42,4 +42,34 @@ fn json_patches() {
     check(json!([{"op": "test", "path": "/a", "value": [1, 2]}]), None);
     check(json!([{"op": "replace", "path": "/a/3", "value": 1}]), None);
     assert_eq!(super::json(&live, &json!([{"op": "add"}])).unwrap_err().code, 422);
+}
+
+#[test]
+fn strategic_merge_patches() {
+    let kind = Kinds::builtin().of("", "v1", "ServiceAccount").unwrap();
+    let check = |live: Value, patch: Value, expected: Result<Value, &str>| {
+        let patched = strategic(&kind.schema, &json!({"secrets": live}), &patch);
+        let expected = expected.map(|list| json!({"secrets": list})).map_err(str::to_owned);
+        assert_eq!(patched.map_err(|status| status.message), expected, "{patch}");
+    };
+    let named =
+        |names: &str| -> Value { names.chars().map(|name| json!({"name": name.to_string()})).collect() };
+    let order = "$setElementOrder/secrets";
+    // What was added comes after what remains only if nothing was deleted to make place.
+    check(named("b"), json!({order: named("ad"), "secrets": named("ad")}), Ok(named("adb")));
+    let mut patch = named("ad");
+    patch.as_array_mut().unwrap().push(json!({"name": "c", "$patch": "delete"}));
+    check(named("cb"), json!({order: named("ad"), "secrets": patch}), Ok(named("bad")));
+    check(named("abc"), json!({order: named("ca")}), Ok(named("bca")));
+    check(json!([]), json!({order: [], "secrets": []}), Err("no elements in any of the given slices"));
+    check(
+        named("a"),
+        json!({order: [1], "secrets": named("a")}),
+        Err("expected a map[string]interface {}, but received a int64"),
+    );
+    check(
+        json!([]),
+        json!({"secrets": [1]}),
+        Err("expected a map[string]interface {}, but received a int64"),
+    );
 }

@@ -23,9 +23,14 @@ const FOREVER: &str = "public, immutable";
 
 impl Api {
     /// Answers a path that is not one of objects; nothing if it means nothing here.
-    pub(super) fn about(&self, path: &str, query: &Query, headers: &HeaderMap) -> Option<Answer> {
+    pub(super) fn about(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Option<Answer>, Status> {
         let path = path.trim_end_matches('/');
-        match path {
+        Ok(match path {
             "" => Some(Answer::json(200, json!({"paths": self.paths()}))),
             "/version" => Some(Answer::json(200, discovery::version().clone())),
             "/healthz" | "/livez" | "/readyz" => Some(health(&path[1..], query)),
@@ -33,21 +38,26 @@ impl Api {
             "/openapi/v3" => Some(cached(self.openapi_index(), headers)),
             _ => {
                 if path.starts_with("/openapi/v3/") {
-                    return self.document(path, query, headers);
+                    return Ok(self.document(path, query, headers));
                 }
                 if let Some((_, check)) = path.strip_prefix('/').and_then(|path| path.split_once("z/")) {
-                    return CHECKS.contains(&check).then(|| Answer::of(200, Content::Text("ok".into())));
+                    return Ok(CHECKS.contains(&check).then(|| Answer::of(200, Content::Text("ok".into()))));
                 }
-                self.plain(path).map(|found| Answer::json(200, found))
+                let found = self.plain(path);
+                if found.is_some() {
+                    media::check_plain(headers)?;
+                }
+                found.map(|found| Answer::json(200, found))
             }
-        }
+        })
     }
 
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
-            .into_iter()
-            .map(Into::into)
-            .collect();
+        let mut paths: Vec<String> =
+            ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+                .into_iter()
+                .map(Into::into)
+                .collect();
         for kind in self.objects.kinds.all() {
             paths.push(format!("/{}", kind.root()));
             if !kind.gvk.group.is_empty() {
@@ -145,8 +155,7 @@ fn merge(groups: &mut Value, others: Vec<Value>, name: &str) {
 fn cached(value: Value, headers: &HeaderMap) -> Answer {
     let tag = format!("\"{}\"", hex(&Sha256::digest(value.to_string())).to_uppercase());
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|told| told == tag.as_str());
-    let answer =
-        if known { Answer::of(304, Content::Text(String::new())) } else { Answer::json(200, value) };
+    let answer = if known { Answer::of(304, Content::Text(String::new())) } else { Answer::json(200, value) };
     answer.with_header(header::ETAG, &tag).with_header(header::VARY, "Accept")
 }
 

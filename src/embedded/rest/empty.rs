@@ -71,7 +71,8 @@ impl Api {
             .map_err(|error| failed(error.to_string()))?;
         let response = self.aggregation.forward(&target, &User::admin(), request).await;
         let code = response.status();
-        let bytes = response.into_body().collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
+        let bytes =
+            response.into_body().collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
         if code.is_success() || code.as_u16() == 404 {
             return Ok(serde_json::from_slice(&bytes).unwrap_or_default());
         }

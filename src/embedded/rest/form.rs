@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::kinds::Kind;
 use super::super::status::Status;
 use super::super::table;
 use super::Call;
@@ -23,19 +24,19 @@ pub(super) fn table(
     version: &str,
     objects: impl Iterator<Item = Value>,
 ) -> Result<Value, Status> {
-    let rows = objects.map(|object| row(call, version, object)).collect::<Result<Vec<_>, _>>()?;
+    let rows = objects.map(|object| row(call, version, &object)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
         "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": {},
         "columnDefinitions": table::columns(&call.kind), "rows": rows,
     }))
 }
 
-fn row(call: &Call, version: &str, object: Value) -> Result<Value, Status> {
-    let cells = table::cells(&call.kind, &object, (call.api.objects.clock)());
+fn row(call: &Call, version: &str, object: &Value) -> Result<Value, Status> {
+    let cells = table::cells(&call.kind, object, (call.api.objects.clock)());
     Ok(match call.query.get("includeObject") {
-        "" | "Metadata" => json!({"cells": cells, "object": metadata(&object, version)}),
+        "" | "Metadata" => json!({"cells": cells, "object": metadata(object, version)}),
         "Object" => json!({"cells": cells, "object": object}),
-        "None" => json!({"cells": cells}),
+        "None" => json!({"cells": cells, "object": null}),
         other => {
             return Err(Status::bad_request(format!(
                 "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
@@ -43,6 +44,19 @@ fn row(call: &Call, version: &str, object: Value) -> Result<Value, Status> {
             )));
         }
     })
+}
+
+/// What kube-apiserver's own language calls a kind or a list of it.
+pub(super) fn go_type(kind: &Kind, list: &str) -> String {
+    if kind.custom.is_some() {
+        return format!("*unstructured.Unstructured{list}");
+    }
+    format!("*{}.{}{list}", go_group(kind), kind.gvk.kind)
+}
+
+/// What it calls a group.
+pub(super) fn go_group(kind: &Kind) -> &str {
+    kind.gvk.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core")
 }
 
 /// One object in the form that was asked for.
@@ -59,7 +73,7 @@ pub(super) fn object(call: &Call, object: Value) -> Result<Value, Status> {
         Form::MetadataList(_) => {
             return Err(media::unfit(format!(
                 "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
-                call.kind.gvk.kind
+                go_type(&call.kind, "")
             )));
         }
     })

@@ -38,7 +38,10 @@ impl Call {
     /// Answers a list.
     pub(super) fn list(&self) -> Result<Answer, Status> {
         let selector = self.selector()?;
-        let limit = usize::try_from(self.query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+        let mut limit = usize::try_from(self.query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+        if self.query.get("resourceVersion") == "0" {
+            limit = 0; // any version is good enough, and a whole one is at hand
+        }
         let namespace = Some(&*self.place.namespace).filter(|namespace| !namespace.is_empty());
         let (version, page) = self.list_version(limit)?;
         let storage = &self.api.objects.storage;
@@ -51,7 +54,8 @@ impl Call {
                 Err(_) => return Ok(expired(page.as_ref())),
             },
         };
-        let start = page.as_ref().map_or(0, |page| snapshot.entries.partition_point(|entry| entry.key <= page.after));
+        let start =
+            page.as_ref().map_or(0, |page| snapshot.entries.partition_point(|entry| entry.key <= page.after));
         if let Some(page) = &page {
             shown = Some(page.version).filter(|version| *version > 0);
         }
@@ -59,6 +63,9 @@ impl Call {
         let rest = &snapshot.entries[start..];
         let (picked, more) = self.pick(rest, &selector, limit);
         let proceed = more.then(|| picked.last().map(|last| token(version, &last.key))).flatten();
+        // Lists of custom kinds always tell of a next page, if only that there is none.
+        let proceed = proceed
+            .or_else(|| (self.kind.custom.is_some() && self.accepted.form == Form::Whole).then(String::new));
         let remaining = (more && selector.is_empty()).then(|| rest.len() - picked.len());
         let head = Head {
             api_version: &self.kind.gvk.api_version(),
@@ -72,7 +79,12 @@ impl Call {
     }
 
     /// The entries that are meant, up to a limit, and whether there are more.
-    fn pick<'e>(&self, entries: &'e [Arc<Entry>], selector: &Selector, limit: usize) -> (Vec<&'e Arc<Entry>>, bool) {
+    fn pick<'e>(
+        &self,
+        entries: &'e [Arc<Entry>],
+        selector: &Selector,
+        limit: usize,
+    ) -> (Vec<&'e Arc<Entry>>, bool) {
         if selector.is_empty() {
             let end = if limit == 0 { entries.len() } else { limit.min(entries.len()) };
             return (entries[..end].iter().collect(), end < entries.len());
@@ -96,8 +108,9 @@ impl Call {
         if let Some(remaining) = head.remaining {
             metadata["remainingItemCount"] = remaining.into();
         }
+        let start = versions::head(kind);
         let content = match self.accepted.form {
-            Form::Whole if entries.iter().all(|entry| versions::is_stored(kind, entry)) => {
+            Form::Whole if entries.iter().all(|entry| entry.json.starts_with(start.as_bytes())) => {
                 Content::Raw(head.list(entries.iter().copied()))
             }
             Form::Whole => {
@@ -107,7 +120,8 @@ impl Call {
                 }))
             }
             Form::Table(version) => {
-                let mut table = form::table(self, version, entries.iter().map(|entry| versions::read(kind, entry)))?;
+                let mut table =
+                    form::table(self, version, entries.iter().map(|entry| versions::read(kind, entry)))?;
                 table["metadata"] = metadata;
                 Content::Json(table)
             }
@@ -121,7 +135,7 @@ impl Call {
             Form::Metadata(_) => {
                 return Err(media::unfit(format!(
                     "you requested PartialObjectMetadata, but the requested object is a list ({})",
-                    head.kind
+                    form::go_type(kind, "List")
                 )));
             }
         };
@@ -136,7 +150,9 @@ impl Call {
         self.check_list_options(told, matching, token)?;
         if !token.is_empty() {
             if !matches!(told, "" | "0") {
-                return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+                return Err(Status::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
             }
             let page = self.page(token)?;
             let version = if page.version == 0 { Version::Latest } else { Version::Exact(page.version) };
@@ -145,7 +161,8 @@ impl Call {
         if told.is_empty() || told == "0" {
             return Ok((Version::Latest, None));
         }
-        let version = parse_version(told)?;
+        let version = parse_version(told)
+            .map_err(|status| Status::bad_request(format!("invalid resource version: {}", status.message)))?;
         let current = self.api.objects.storage.version();
         if version > current {
             return Err(too_large(version, current));
@@ -175,7 +192,7 @@ impl Call {
                 forbidden(field, "resourceVersionMatch is forbidden when continue is provided");
             }
             if matching == "Exact" && told == "0" {
-                forbidden(field, "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+                forbidden(field, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
             }
             if !matches!(matching, "Exact" | "NotOlderThan") {
                 causes.push(Cause {
@@ -187,15 +204,21 @@ impl Call {
                 });
             }
         }
-        if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", &causes)) }
+        if causes.is_empty() {
+            Ok(())
+        } else {
+            Err(Status::invalid("meta.k8s.io", "ListOptions", "", &causes))
+        }
     }
 
     fn page(&self, token: &str) -> Result<Page, Status> {
-        let wrong = |why: &str| Status::bad_request(format!("continue key is not valid: {why}"));
+        let wrong = |why: &str| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
         let bytes = BASE64.decode(token.trim_end_matches('=')).map_err(|error| wrong(&error.to_string()))?;
         let told: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
         if told["v"] != "meta.k8s.io/v1" {
-            return Err(wrong("server does not recognize this encoded version"));
+            return Err(wrong("server does not recognize this encoded version "));
         }
         let start = told["start"].as_str().unwrap_or_default().trim_end_matches('\0');
         if start.is_empty() {
@@ -249,7 +272,7 @@ pub(super) fn parse_version(told: &str) -> Result<u64, Status> {
     }
     told.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {told:?}: invalid syntax");
-        Status::bad_request(format!("resourceVersion: Invalid value: {told:?}: {why}"))
+        Status::new(500, "", format!("resourceVersion: Invalid value: {told:?}: {why}"))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header;
+use serde_json::json;
 
 use super::super::status::Status;
 
@@ -34,13 +35,15 @@ impl Accepted {
         if told.trim().is_empty() {
             return Ok(Self { form: Form::Whole, yaml: false });
         }
-        told.split(',').find_map(|clause| Self::of(clause, watches)).ok_or_else(|| not_acceptable(watches))
+        told.split(',')
+            .find_map(|clause| Self::of(clause, watches))
+            .ok_or_else(|| not_acceptable(&told, watches))
     }
 
     fn of(clause: &str, watches: bool) -> Option<Self> {
         let (media, parameters) = clause.split_once(';').unwrap_or((clause, ""));
         let yaml = match media.trim() {
-            "application/json" | "*/*" | "application/*" => false,
+            "application/json" | "*/*" => false,
             "application/yaml" if !watches => true,
             _ => return None,
         };
@@ -66,10 +69,31 @@ impl Accepted {
     }
 }
 
-fn not_acceptable(watches: bool) -> Status {
-    let known =
-        if watches { "application/json;stream=watch" } else { "application/json, application/yaml" };
-    Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {known}"))
+/// 406. If the media type is known, a parameter is not.
+fn not_acceptable(told: &str, watches: bool) -> Status {
+    let is_known = |clause: &str| {
+        matches!(
+            clause.split(';').next().unwrap_or_default().trim(),
+            "application/json" | "application/yaml" | "*/*"
+        )
+    };
+    if told.split(',').any(is_known) {
+        return unfit(
+            "only the following media types are accepted: application/json, application/yaml".into(),
+        );
+    }
+    let more = if watches { ", application/json;stream=watch" } else { "" };
+    let known = format!("application/json, application/yaml{more}");
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {known}");
+    Status { details: Some(json!({})), ..unfit(message) }
+}
+
+/// Refuses who does not accept a document as it is.
+pub(super) fn check_plain(headers: &HeaderMap) -> Result<(), Status> {
+    match Accepted::negotiate(headers, false)?.form {
+        Form::Whole => Ok(()),
+        _ => Err(not_acceptable("*/*", false)),
+    }
 }
 
 /// 406, for a form that fits a list or an object only.

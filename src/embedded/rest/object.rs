@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header;
 use serde_json::Value;
 use serde_json::json;
 
 use super::super::access;
+use super::super::apply;
 use super::super::kinds::Kind;
 use super::super::objects::Done;
 use super::super::objects::Objects;
@@ -24,10 +24,34 @@ use super::answer::success;
 use super::body;
 use super::form;
 use super::list;
+use crate::manifest::Gvk;
 
 impl Call {
     /// Does what `verb` says with what the path means.
     pub(super) fn act(&self, verb: &str, method: &Method, sent: &Bytes) -> Result<Answer, Status> {
+        let mut answer = self.do_verb(verb, method, sent)?;
+        answer.warnings.splice(0..0, self.deprecation());
+        Ok(answer)
+    }
+
+    /// What is said to who still uses a version of a custom kind that its definition calls deprecated.
+    fn deprecation(&self) -> Option<String> {
+        let custom = self.kind.custom.as_ref().filter(|custom| custom["deprecated"] == true)?;
+        if let Some(told) = custom["deprecationWarning"].as_str() {
+            return Some(told.to_owned());
+        }
+        let gvk = &self.kind.gvk;
+        let told = |gvk: &Gvk| format!("{} {}", gvk.api_version(), gvk.kind);
+        let all = self.api.objects.kinds.all();
+        let better = all.iter().find(|other| {
+            other.resource == self.kind.resource
+                && other.custom.as_ref().is_some_and(|custom| custom["deprecated"] != true)
+        });
+        let better = better.map(|other| format!("; use {}", told(&other.gvk))).unwrap_or_default();
+        Some(format!("{} is deprecated{better}", told(gvk)))
+    }
+
+    fn do_verb(&self, verb: &str, method: &Method, sent: &Bytes) -> Result<Answer, Status> {
         let place = &self.place;
         if !place.subresource.is_empty() {
             return self.act_beneath(verb, sent);
@@ -36,7 +60,6 @@ impl Call {
             "get" => self.get(),
             "list" => self.list(),
             "watch" => self.watch(),
-            "create" if !place.name.is_empty() => Err(self.not_allowed("create")),
             "create" => self.create(sent),
             "update" | "patch" if place.name.is_empty() => Err(Status::bad_request("name must be provided")),
             "update" => self.update(sent),
@@ -51,7 +74,7 @@ impl Call {
         let subresource = &*self.place.subresource;
         let known = self.kind.subresources.iter().find(|known| &*known.name == subresource);
         let Some(known) = known else {
-            return Err(Status::new(404, "NotFound", "the server could not find the requested resource"));
+            return Err(Status::not_found(&self.kind.resource, &self.place.name));
         };
         if !known.verbs.iter().any(|one| &**one == verb) {
             return Err(self.not_allowed(verb));
@@ -71,7 +94,8 @@ impl Call {
             ("binding", "create") => self.bind(sent),
             _ => {
                 let resource = &self.kind.resource;
-                let message = format!("{verb} of {resource}/{subresource} is not supported by this API server");
+                let message =
+                    format!("{verb} of {resource}/{subresource} is not supported by this API server");
                 Err(Status::new(501, "NotImplemented", message))
             }
         }
@@ -111,18 +135,28 @@ impl Call {
 
     /// Reads the object that is sent, of the kind that is expected here.
     fn sent(&self, bytes: &Bytes, expected: (&str, &str)) -> Result<Value, Status> {
-        let mut sent = body::parse(&self.headers, bytes)?;
         let (version, kind) = expected;
+        let mut sent = body::parse(&self.headers, bytes).map_err(|status| match status.code {
+            400 => body::unrecognized(kind, &status.message, bytes),
+            _ => status,
+        })?;
+        if sent.is_null() {
+            sent = json!({});
+        }
         if !sent.is_object() {
-            return Err(Status::bad_request(format!(
-                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
+            let why = format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ \
+                 APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
                 kind_of(&sent)
-            )));
+            );
+            return Err(body::unrecognized(kind, &why, bytes));
         }
         let told = |sent: &Value, field: &str| sent[field].as_str().unwrap_or_default().to_owned();
         let (mut told_version, mut told_kind) = (told(&sent, "apiVersion"), told(&sent, "kind"));
         if self.kind.custom.is_none() {
-            for (field, told, expected) in [("apiVersion", &mut told_version, version), ("kind", &mut told_kind, kind)] {
+            for (field, told, expected) in
+                [("apiVersion", &mut told_version, version), ("kind", &mut told_kind, kind)]
+            {
                 if told.is_empty() {
                     sent[field] = expected.into();
                     *told = expected.into();
@@ -134,6 +168,17 @@ impl Call {
             let text = String::from_utf8_lossy(bytes);
             return Err(Status::bad_request(format!(
                 "the object provided is unrecognized (must be of type {kind}): Object '{missing}' is missing in '{text}'"
+            )));
+        }
+        if told_version.matches('/').count() > 1 {
+            let why = format!("unexpected GroupVersion string: {told_version}");
+            return Err(body::unrecognized(kind, &why, bytes));
+        }
+        if told_version != version && self.kind.custom.is_none() && self.place.subresource.is_empty() {
+            let why = body::unregistered(&told_kind, &told_version);
+            let short = told_version.rsplit('/').next().unwrap_or_default();
+            return Err(Status::bad_request(format!(
+                "{told_kind} in version {short:?} cannot be handled as a {kind}: {why}"
             )));
         }
         if told_version != version {
@@ -151,12 +196,13 @@ impl Call {
                 field: "kind".into(),
             };
             let name = meta::text(&sent, "name").to_owned();
-            return Err(Status::invalid(&self.kind.gvk.group, kind, &name, &[cause]));
+            return Err(Status::invalid(&self.kind.gvk.group, &told_kind, &name, &[cause]));
         }
         let short = &self.kind.gvk.version;
+        let group = form::go_group(&self.kind);
         Err(Status::bad_request(format!(
             "{told_kind} in version {short:?} cannot be handled as a {kind}: converting ({version}.{told_kind}) to \
-             ({version}.{kind}): unknown conversion"
+             ({group}.{kind}): unknown conversion"
         )))
     }
 
@@ -207,8 +253,20 @@ impl Call {
                 body["spec"]["resourceAttributes"]["namespace"] = self.place.namespace.clone().into();
             }
         }
+        let mut owned = body.clone();
+        let now = (self.api.objects.clock)();
+        let manager = apply::Manager { name: &options.manager, subresource: "", now, ignored: &[] };
+        apply::update(&self.kind.schema, None, &mut owned, &manager);
+        // Reviews that only tell are not taken for objects.
+        let owned = match &*self.kind.gvk.kind {
+            "SelfSubjectReview" | "SelfSubjectRulesReview" => None,
+            _ => owned["metadata"].get("managedFields").cloned(),
+        };
         let answered = self.api.access.review(&self.kind.gvk.kind, &body, &self.user);
-        let answered = answered.unwrap_or_else(|| Err(self.not_allowed("create")))?;
+        let mut answered = answered.unwrap_or_else(|| Err(self.not_allowed("create")))?;
+        if let Some(owned) = owned {
+            meta::of(&mut answered).insert("managedFields".into(), owned);
+        }
         Ok(self.shaped(201, answered))
     }
 
@@ -216,6 +274,12 @@ impl Call {
         let options = self.query.options("UpdateOptions", &self.headers, bytes, false)?;
         let sent = self.sent_object(bytes)?;
         let place = &self.place;
+        if meta::text(&sent, "name").is_empty() {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                place.name
+            )));
+        }
         let target = (&*place.namespace, &*place.name, &*place.subresource);
         if self.api.objects.get(&self.kind, target.0, target.1).is_err() {
             self.check_creation(validate::allows_create_on_update(&self.kind))?;
@@ -236,25 +300,27 @@ impl Call {
             Some(_) => (&[JSON, MERGE, APPLY], false),
         };
         let value = |bytes: &Bytes| {
-            serde_json::from_slice::<Value>(bytes)
-                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+            serde_json::from_slice::<Value>(bytes).map_err(|_| Status::bad_request("invalid JSON patch"))
         };
         let patch = match media {
             JSON => Patch::Json(value(bytes)?),
             MERGE => Patch::Merge(value(bytes)?),
             STRATEGIC if builtin => Patch::Strategic(value(bytes)?),
-            APPLY => Patch::Apply(body::yaml(bytes)?),
+            APPLY => Patch::Apply(applied(bytes)?),
+            _ if builtin => return Err(body::unsupported_patch()),
             _ => return Err(body::unsupported(known)),
         };
         let applies = matches!(patch, Patch::Apply(_));
         if let Patch::Json(Value::Array(operations)) = &patch
             && operations.len() > 10_000
         {
-            let message = format!(
-                "The allowed maximum operations in a JSON patch is 10000, got {}",
-                operations.len()
-            );
-            return Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}")));
+            let message =
+                format!("The allowed maximum operations in a JSON patch is 10000, got {}", operations.len());
+            return Err(Status::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity too large: {message}"),
+            ));
         }
         let options = self.query.options("PatchOptions", &self.headers, bytes, applies)?;
         if let Patch::Apply(applied) = &patch {
@@ -276,14 +342,12 @@ impl Call {
             "scale" => ("autoscaling/v1".to_owned(), "Scale"),
             _ => (gvk.api_version(), &*gvk.kind),
         };
-        let (version, kind) =
-            (applied["apiVersion"].as_str().unwrap_or_default(), applied["kind"].as_str().unwrap_or_default());
+        let (version, kind) = (
+            applied["apiVersion"].as_str().unwrap_or_default(),
+            applied["kind"].as_str().unwrap_or_default(),
+        );
         if (version, kind) == (&*expected.0, expected.1) {
             return Ok(());
-        }
-        if kind.is_empty() || version.is_empty() {
-            let missing = if kind.is_empty() { "Kind" } else { "apiVersion" };
-            return Err(Status::bad_request(format!("Object '{missing}' is missing in '{applied}'")));
         }
         Err(Status::bad_request(format!(
             "invalid object type: {}, Kind={kind}",
@@ -346,9 +410,21 @@ impl Call {
         let deletion = self.query.deletion(self.deletion_body(bytes)?.as_ref())?;
         let selector = self.selector()?;
         let namespace = Some(&*self.place.namespace).filter(|namespace| !namespace.is_empty());
-        let items =
-            self.api.objects.delete_all(&self.kind, namespace, &|object| selector.picks(object), &deletion)?;
+        let items = self.api.objects.delete_all(
+            &self.kind,
+            namespace,
+            &|object| selector.picks(object),
+            &deletion,
+        )?;
         let gvk = &self.kind.gvk;
+        let bare = |mut item: Value| {
+            if let Some(fields) = item.as_object_mut().filter(|_| self.kind.custom.is_none()) {
+                fields.shift_remove("apiVersion");
+                fields.shift_remove("kind");
+            }
+            item
+        };
+        let items: Vec<_> = items.into_iter().map(bare).collect();
         Ok(self.shaped(
             200,
             json!({
@@ -373,7 +449,7 @@ impl Call {
         let asked = if asked.is_object() { self.query.deletion(Some(asked))? } else { deletion };
         let place = &self.place;
         self.api.objects.evict(&self.kind, (&place.namespace, &place.name), &asked)?;
-        Ok(Answer::json(201, success(None)))
+        Ok(Answer::json(201, created()))
     }
 
     fn bind(&self, bytes: &Bytes) -> Result<Answer, Status> {
@@ -384,8 +460,29 @@ impl Call {
         };
         let place = &self.place;
         self.api.objects.bind(&self.kind, (&place.namespace, &place.name), node, &options)?;
-        Ok(Answer::json(201, success(None)).with_header(header::VARY, "Accept"))
+        Ok(Answer::json(201, created()))
     }
+}
+
+/// Reads what is applied.
+fn applied(bytes: &Bytes) -> Result<Value, Status> {
+    let applied = body::yaml(bytes)
+        .map_err(|status| Status::bad_request(format!("error encoding patch: {}", status.message)))?;
+    if applied.is_object() {
+        return Ok(applied);
+    }
+    Err(Status::bad_request(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value \
+         of type map[string]interface {{}}",
+        kind_of(&applied)
+    )))
+}
+
+/// A `Status` that tells that something was done that leaves no object.
+fn created() -> Value {
+    let mut status = success(None);
+    status["code"] = 201.into();
+    status
 }
 
 fn details(kind: &Kind, object: &Value) -> Value {

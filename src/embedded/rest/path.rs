@@ -30,6 +30,9 @@ impl Place {
             .split('/')
             .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
             .collect();
+        if parts.iter().any(|part| part.contains('/')) {
+            return None;
+        }
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),

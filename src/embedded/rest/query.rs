@@ -10,6 +10,7 @@ use super::super::objects::Options;
 use super::super::objects::Validation;
 use super::super::status::Cause;
 use super::super::status::Status;
+use super::body;
 
 /// The query of a request.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +61,11 @@ impl Query {
             "Ignore" => Validation::Ignore,
             "Strict" => Validation::Strict,
             other => {
-                causes.push(unsupported("fieldValidation", &format!("{other:?}"), "\"Ignore\", \"Strict\", \"Warn\""));
+                causes.push(unsupported(
+                    "fieldValidation",
+                    &format!("{other:?}"),
+                    "\"\", \"Ignore\", \"Strict\", \"Warn\"",
+                ));
                 Validation::Warn
             }
         };
@@ -76,6 +81,17 @@ impl Query {
             causes.push(Cause {
                 reason: "FieldValueRequired",
                 message: "Required value: is required for apply patch".into(),
+                field: "fieldManager".into(),
+            });
+        }
+        if let Some((at, sign)) = manager.chars().enumerate().find(|(_, sign)| sign.is_control()) {
+            let told = format!("{manager:?}").replace("\\0", "\\x00");
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                message: format!(
+                    "Invalid value: {told}: invalid character U+{:04X} (at position {at})",
+                    u32::from(sign)
+                ),
                 field: "fieldManager".into(),
             });
         }
@@ -108,9 +124,8 @@ impl Query {
         if let Some(body) = body {
             let kind = body["kind"].as_str().unwrap_or_default();
             if !matches!(kind, "" | "DeleteOptions") {
-                return Err(Status::bad_request(format!(
-                    "decoded object cannot be converted to DeleteOptions: it is a {kind}"
-                )));
+                let version = body["apiVersion"].as_str().unwrap_or_default();
+                return Err(Status::bad_request(body::unregistered(kind, version)));
             }
             let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             deletion.uid = text(&body["preconditions"]["uid"]);

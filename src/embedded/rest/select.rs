@@ -57,18 +57,13 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// The name, if only one object can be meant.
-    pub(super) fn name(&self) -> Option<&str> {
-        let named = self.fields.iter().find(|field| field.equal && field.path == "metadata.name");
-        named.map(|field| field.value.as_str())
-    }
-
     /// Whether a stored object is meant.
     pub(super) fn picks_entry(&self, kind: &Kind, entry: &Entry) -> bool {
         if !self.fields.iter().all(|field| field.picks_key(&entry.key).unwrap_or(true)) {
             return false;
         }
-        let by_key = self.labels.is_empty() && self.fields.iter().all(|field| field.picks_key(&entry.key).is_some());
+        let by_key =
+            self.labels.is_empty() && self.fields.iter().all(|field| field.picks_key(&entry.key).is_some());
         by_key || self.picks(&versions::read(kind, entry))
     }
 
@@ -151,7 +146,7 @@ fn known(resource: &str) -> &'static [&'static str] {
         ],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
-        "replicasets.apps" | "replicationcontrollers" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
         "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
@@ -161,9 +156,8 @@ fn known(resource: &str) -> &'static [&'static str] {
 
 fn is_known(kind: &Kind, path: &str) -> bool {
     let selectable = kind.custom.as_ref().and_then(|custom| custom["selectableFields"].as_array());
-    let selectable = || {
-        selectable.into_iter().flatten().filter_map(|field| field["jsonPath"].as_str()?.strip_prefix('.'))
-    };
+    let selectable =
+        || selectable.into_iter().flatten().filter_map(|field| field["jsonPath"].as_str()?.strip_prefix('.'));
     matches!(path, "metadata.name" | "metadata.namespace")
         || known(&kind.resource).contains(&path)
         || selectable().any(|field| field == path)
@@ -179,8 +173,14 @@ fn unknown(kind: &Kind, path: &str) -> String {
     }
 }
 
+const BACKSLASH: &str = "\u{1}";
+const COMMA: &str = "\u{2}";
+
 fn parse_fields(text: &str) -> Result<Vec<Field>, String> {
     let mut fields = Vec::new();
+    // A comma in a value is written with a backslash, and so is a backslash.
+    let text = &text.replace("\\\\", BACKSLASH).replace("\\,", COMMA);
+    let plain = |text: &str| text.replace(COMMA, ",").replace(BACKSLASH, "\\");
     for term in text.split(',').filter(|term| !term.is_empty()) {
         let (path, value, equal) = if let Some((path, value)) = term.split_once("!=") {
             (path, value, false)
@@ -191,7 +191,7 @@ fn parse_fields(text: &str) -> Result<Vec<Field>, String> {
         } else {
             return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
         };
-        fields.push(Field { path: path.into(), equal, value: value.into() });
+        fields.push(Field { path: path.into(), equal, value: plain(value) });
     }
     Ok(fields)
 }
@@ -241,7 +241,7 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
         return Ok((Requirement { key: key.into(), test: Test::Absent }, rest));
     }
     if text.starts_with(['=', '(', ')', ',', '<', '>']) {
-        return Err(misplaced(text, "!, identifier, or 'end of string'"));
+        return Err(format!("found '{}', expected: !, identifier, or 'end of string'", word(text).0));
     }
     let (key, rest) = word(text);
     check_key(key)?;
@@ -260,15 +260,13 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
     for operator in ["==", "!=", "=", ">", "<"] {
         let Some(after) = rest.strip_prefix(operator) else { continue };
         let after = after.trim_start();
-        let (value, rest) = match after.starts_with(',') {
-            true => ("", after),
-            false => word(after),
-        };
+        let (value, rest) = if after.starts_with(',') { ("", after) } else { word(after) };
         check_value(key, value)?;
         let number = || {
             value.parse::<i64>().map_err(|_| {
                 format!(
-                    "values[0][{key}]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                    "unable to parse requirement: values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the \
+                     value must be an integer"
                 )
             })
         };
@@ -284,8 +282,11 @@ fn parse_requirement(text: &str) -> Result<(Requirement, &str), String> {
 }
 
 fn parse_values(text: &str) -> Result<(Vec<String>, &str), String> {
-    let Some((values, rest)) = text.strip_prefix('(').and_then(|text| text.split_once(')')) else {
+    let Some(text) = text.strip_prefix('(') else {
         return Err(misplaced(text, "'('"));
+    };
+    let Some((values, rest)) = text.split_once(')') else {
+        return Err(misplaced("", "',' or ')'"));
     };
     Ok((values.split(',').map(|value| value.trim().to_owned()).collect(), rest))
 }

@@ -26,7 +26,8 @@ async fn send(cluster: &Cluster, line: &str, body: impl Into<Option<Value>>) -> 
     let request = Request::builder().method(words.next().unwrap()).uri(words.next().unwrap());
     let media = words.next().unwrap_or("application/json");
     let accept = words.next().unwrap_or("application/json");
-    let request = request.header("content-type", media).header("accept", accept).header("user-agent", "tester/1");
+    let request =
+        request.header("content-type", media).header("accept", accept).header("user-agent", "tester/1");
     let body = body.into().map_or_else(Body::empty, |body| Body::from(body.to_string()));
     cluster.service().oneshot(request.body(body).unwrap()).await.unwrap()
 }
@@ -40,7 +41,13 @@ async fn ask(cluster: &Cluster, line: &str, body: impl Into<Option<Value>>) -> (
 }
 
 /// Sends a request and compares the code and, of the answer, what `expected` has.
-async fn check(cluster: &Cluster, line: &str, body: impl Into<Option<Value>>, code: u16, expected: Value) -> Value {
+async fn check(
+    cluster: &Cluster,
+    line: &str,
+    body: impl Into<Option<Value>>,
+    code: u16,
+    expected: Value,
+) -> Value {
     let (found, answer) = ask(cluster, line, body).await;
     assert_eq!((found, differs(&expected, &answer)), (code, None), "{line}: {answer:#}");
     answer
@@ -73,12 +80,20 @@ async fn objects_are_written_and_read() {
             "managedFields": [{"manager": "tester", "operation": "Update"}]},
     })).await;
     let version = a["metadata"]["resourceVersion"].clone();
-    check(it, &format!("POST {MAPS}"), map("a", json!({})), 409, json!({
-        "reason": "AlreadyExists", "message": "configmaps \"a\" already exists",
-        "details": {"name": "a", "kind": "configmaps"},
-    })).await;
+    check(
+        it,
+        &format!("POST {MAPS}"),
+        map("a", json!({})),
+        409,
+        json!({
+            "reason": "AlreadyExists", "message": "configmaps \"a\" already exists",
+            "details": {"name": "a", "kind": "configmaps"},
+        }),
+    )
+    .await;
     check(it, &format!("GET {MAPS}/a"), None, 200, a.clone()).await;
-    check(it, &format!("PUT {MAPS}/a"), a.clone(), 200, json!({"metadata": {"resourceVersion": version}})).await;
+    check(it, &format!("PUT {MAPS}/a"), a.clone(), 200, json!({"metadata": {"resourceVersion": version}}))
+        .await;
     let mut b = a.clone();
     b["data"]["k"] = "w".into();
     check(it, &format!("PUT {MAPS}/a?dryRun=All"), b.clone(), 200, json!({"data": {"k": "w"}})).await;
@@ -87,13 +102,34 @@ async fn objects_are_written_and_read() {
         "reason": "Conflict", "message": "Operation cannot be fulfilled on configmaps \"a\": the object has been \
             modified; please apply your changes to the latest version and try again",
     })).await;
-    check(it, &format!("PUT {MAPS}/x"), b, 400, json!({
-        "message": "the name of the object (a) does not match the name on the URL (x)",
-    })).await;
-    check(it, &format!("PUT {MAPS}/x"), map("x", json!({})), 404, json!({"message": "configmaps \"x\" not found"})).await;
-    check(it, "POST /api/v1/namespaces/none/configmaps", map("a", json!({})), 404, json!({
-        "message": "namespaces \"none\" not found", "details": {"name": "none", "kind": "namespaces"},
-    })).await;
+    check(
+        it,
+        &format!("PUT {MAPS}/x"),
+        b,
+        400,
+        json!({
+            "message": "the name of the object (a) does not match the name on the URL (x)",
+        }),
+    )
+    .await;
+    check(
+        it,
+        &format!("PUT {MAPS}/x"),
+        map("x", json!({})),
+        404,
+        json!({"message": "configmaps \"x\" not found"}),
+    )
+    .await;
+    check(
+        it,
+        "POST /api/v1/namespaces/none/configmaps",
+        map("a", json!({})),
+        404,
+        json!({
+            "message": "namespaces \"none\" not found", "details": {"name": "none", "kind": "namespaces"},
+        }),
+    )
+    .await;
     let mut bogus = map("c", json!({}));
     bogus["bogus"] = 1.into();
     check(it, &format!("POST {MAPS}?fieldValidation=Strict"), bogus.clone(), 400, json!({
@@ -104,9 +140,16 @@ async fn objects_are_written_and_read() {
     let generated = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-"}});
     let (_, generated) = ask(it, &format!("POST {MAPS}"), generated).await;
     assert_eq!(generated["metadata"]["name"].as_str().unwrap().len(), 7);
-    check(it, &format!("DELETE {MAPS}/a"), None, 200, json!({
-        "kind": "Status", "status": "Success", "details": {"name": "a", "kind": "configmaps"},
-    })).await;
+    check(
+        it,
+        &format!("DELETE {MAPS}/a"),
+        None,
+        200,
+        json!({
+            "kind": "Status", "status": "Success", "details": {"name": "a", "kind": "configmaps"},
+        }),
+    )
+    .await;
     check(it, &format!("GET {MAPS}/a"), None, 404, json!({"reason": "NotFound"})).await;
     check(it, "GET /nowhere", None, 404, "404 page not found\n".into()).await;
 }
@@ -144,9 +187,17 @@ async fn lists_come_in_pages_and_by_selector() {
         assert_eq!((code, names(&list)), (200, expected.into()), "{selector}");
     }
     for (query, code, message) in [
-        ("fieldSelector=spec.x=1", 400, "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
+        (
+            "fieldSelector=spec.x=1",
+            400,
+            "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+        ),
         ("limit=abc", 400, "strconv.ParseInt: parsing \"abc\": invalid syntax"),
-        ("continue=x&resourceVersion=1", 400, "specifying resource version is not allowed when using continue"),
+        (
+            "continue=x&resourceVersion=1",
+            400,
+            "specifying resource version is not allowed when using continue",
+        ),
         ("resourceVersion=999999", 504, "Timeout: Too large resource version: 999999, current: "),
     ] {
         let (found, answer) = ask(it, &format!("GET {path}?{query}"), None).await;
@@ -183,7 +234,9 @@ async fn watches_tell_what_happens() {
         while let Ok(Some(Ok(bytes))) = tokio::time::timeout(Duration::from_secs(300), stream.next()).await {
             let event: Value = serde_json::from_slice(&bytes).unwrap();
             let metadata = &event["object"]["metadata"];
-            let about = metadata["name"].as_str().unwrap_or_else(|| metadata["annotations"].as_object().map_or("", |_| "initial"));
+            let about = metadata["name"]
+                .as_str()
+                .unwrap_or_else(|| metadata["annotations"].as_object().map_or("", |_| "initial"));
             events.push(format!("{} {about}", event["type"].as_str().unwrap()));
         }
         events
@@ -213,9 +266,16 @@ async fn deletion_waits_for_finalizers() {
         "message": "ConfigMap \"h\" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object \
             is being deleted, found new finalizers []string{\"x.org/g\"}",
     })).await;
-    check(it, &format!("POST {MAPS}"), map("h", json!({})), 409, json!({
-        "message": "object is being deleted: configmaps \"h\" already exists",
-    })).await;
+    check(
+        it,
+        &format!("POST {MAPS}"),
+        map("h", json!({})),
+        409,
+        json!({
+            "message": "object is being deleted: configmaps \"h\" already exists",
+        }),
+    )
+    .await;
     held["metadata"]["finalizers"] = json!([]);
     check(it, &format!("PUT {MAPS}/h"), held, 200, json!({})).await;
     check(it, &format!("GET {MAPS}/h"), None, 404, json!({})).await;
@@ -223,7 +283,8 @@ async fn deletion_waits_for_finalizers() {
     let wrong = json!({"preconditions": {"uid": "other"}});
     check(it, &format!("DELETE {MAPS}/p"), wrong, 409, json!({"reason": "Conflict"})).await;
     let orphan = json!({"propagationPolicy": "Orphan"});
-    check(it, &format!("DELETE {MAPS}/p"), orphan, 200, json!({"metadata": {"finalizers": ["orphan"]}})).await;
+    check(it, &format!("DELETE {MAPS}/p"), orphan, 200, json!({"metadata": {"finalizers": ["orphan"]}}))
+        .await;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}});
     ask(it, "POST /api/v1/namespaces", namespace).await;
     check(it, "DELETE /api/v1/namespaces/n", None, 200, json!({"status": {"phase": "Terminating"}})).await;
@@ -235,9 +296,16 @@ async fn deletion_waits_for_finalizers() {
     going["spec"]["finalizers"] = json!([]);
     check(it, "PUT /api/v1/namespaces/n/finalize", going, 200, json!({})).await;
     check(it, "GET /api/v1/namespaces/n", None, 404, json!({})).await;
-    check(it, "DELETE /api/v1/namespaces/default", None, 403, json!({
-        "message": "namespaces \"default\" is forbidden: this namespace may not be deleted",
-    })).await;
+    check(
+        it,
+        "DELETE /api/v1/namespaces/default",
+        None,
+        403,
+        json!({
+            "message": "namespaces \"default\" is forbidden: this namespace may not be deleted",
+        }),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -267,22 +335,50 @@ async fn definitions_become_kinds() {
         "apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w", "finalizers": ["x.org/f"]},
         "spec": {}, "status": {"n": 7},
     });
-    let made = check(it, &format!("POST {widgets}"), widget, 201, json!({
-        "metadata": {"generation": 1}, "spec": {"n": 3}, "status": null,
-    })).await;
+    let made = check(
+        it,
+        &format!("POST {widgets}"),
+        widget,
+        201,
+        json!({
+            "metadata": {"generation": 1}, "spec": {"n": 3}, "status": null,
+        }),
+    )
+    .await;
     let mut told = made.clone();
     told["status"] = json!({"n": 2});
     told["spec"]["n"] = 9.into();
-    let told = check(it, &format!("PUT {widgets}/w/status"), told, 200, json!({
-        "metadata": {"generation": 1}, "spec": {"n": 3}, "status": {"n": 2},
-    })).await;
-    let scale = check(it, &format!("GET {widgets}/w/scale"), None, 200, json!({
-        "kind": "Scale", "spec": {"replicas": 3}, "status": {"replicas": 2},
-    })).await;
+    let told = check(
+        it,
+        &format!("PUT {widgets}/w/status"),
+        told,
+        200,
+        json!({
+            "metadata": {"generation": 1}, "spec": {"n": 3}, "status": {"n": 2},
+        }),
+    )
+    .await;
+    let scale = check(
+        it,
+        &format!("GET {widgets}/w/scale"),
+        None,
+        200,
+        json!({
+            "kind": "Scale", "spec": {"replicas": 3}, "status": {"replicas": 2},
+        }),
+    )
+    .await;
     let mut scaled = scale.clone();
     scaled["spec"]["replicas"] = 5.into();
     check(it, &format!("PUT {widgets}/w/scale"), scaled, 200, json!({"spec": {"replicas": 5}})).await;
-    check(it, &format!("GET {widgets}/w"), None, 200, json!({"metadata": {"generation": 2}, "spec": {"n": 5}})).await;
+    check(
+        it,
+        &format!("GET {widgets}/w"),
+        None,
+        200,
+        json!({"metadata": {"generation": 2}, "spec": {"n": 5}}),
+    )
+    .await;
     let mut unversioned = told;
     unversioned["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     check(it, &format!("PUT {widgets}/w"), unversioned.clone(), 422, json!({"reason": "Invalid"})).await;
@@ -292,29 +388,53 @@ async fn definitions_become_kinds() {
     going["metadata"]["finalizers"] = json!([]);
     check(it, &format!("PUT {widgets}/w"), going, 200, json!({})).await;
     check(it, &format!("GET {widgets}/w"), None, 404, "404 page not found\n".into()).await;
-    check(it, &format!("GET {definitions}/widgets.example.org"), None, 404, json!({"reason": "NotFound"})).await;
+    check(it, &format!("GET {definitions}/widgets.example.org"), None, 404, json!({"reason": "NotFound"}))
+        .await;
 }
 
 #[tokio::test]
 async fn pods_go_after_their_grace_period() {
     let it = &cluster();
     let path = "/api/v1/namespaces/default/pods";
-    let pod = |name: &str| json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {"containers": [{"name": "c", "image": "i"}]},
-    });
+    let pod = |name: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        })
+    };
     check(it, &format!("POST {path}"), pod("unbound"), 201, json!({"status": {"phase": "Pending"}})).await;
-    check(it, &format!("DELETE {path}/unbound"), None, 200, json!({"metadata": {"deletionGracePeriodSeconds": 0}})).await;
+    check(
+        it,
+        &format!("DELETE {path}/unbound"),
+        None,
+        200,
+        json!({"metadata": {"deletionGracePeriodSeconds": 0}}),
+    )
+    .await;
     check(it, &format!("GET {path}/unbound"), None, 404, json!({})).await;
     check(it, &format!("POST {path}"), pod("bound"), 201, json!({"status": {"phase": "Pending"}})).await;
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "bound"}, "target": {"name": "node"}});
     check(it, &format!("POST {path}/bound/binding"), binding, 201, json!({"status": "Success"})).await;
-    check(it, &format!("DELETE {path}/bound"), None, 200, json!({
-        "metadata": {"deletionGracePeriodSeconds": 30, "deletionTimestamp": "2030-01-01T00:00:30Z"},
-        "spec": {"nodeName": "node"},
-    })).await;
+    check(
+        it,
+        &format!("DELETE {path}/bound"),
+        None,
+        200,
+        json!({
+            "metadata": {"deletionGracePeriodSeconds": 30, "deletionTimestamp": "2030-01-01T00:00:30Z"},
+            "spec": {"nodeName": "node"},
+        }),
+    )
+    .await;
     let now = json!({"gracePeriodSeconds": 0});
-    check(it, &format!("DELETE {path}/bound"), now, 200, json!({"metadata": {"deletionGracePeriodSeconds": 0}})).await;
+    check(
+        it,
+        &format!("DELETE {path}/bound"),
+        now,
+        200,
+        json!({"metadata": {"deletionGracePeriodSeconds": 0}}),
+    )
+    .await;
     check(it, &format!("GET {path}/bound"), None, 404, json!({})).await;
 }
 

@@ -30,7 +30,7 @@ use super::select::Selector;
 const USUAL: i64 = 1800;
 
 /// How often a watch is told the version that it has reached.
-const BOOKMARK: Duration = Duration::from_secs(60);
+const BOOKMARK: Duration = Duration::from_mins(1);
 
 /// Tells that all that there was at the start has been told.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
@@ -43,6 +43,8 @@ struct Running {
     changes: Option<Watch>,
     bookmarks: Option<Instant>,
     end: Instant,
+    /// How objects begin that are told as they are stored.
+    head: String,
     /// Columns are told once.
     columns_told: bool,
 }
@@ -64,6 +66,7 @@ impl Call {
             changes: None,
             bookmarks: allows_bookmarks.then(|| now + BOOKMARK),
             end: now + Duration::from_secs(seconds.unsigned_abs()),
+            head: versions::head(&self.kind),
             columns_told: false,
         };
         running.begin(version, initial);
@@ -95,9 +98,10 @@ impl Call {
                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
                 );
             }
-        } else if matching.is_empty() {
-            forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         } else if matching != "NotOlderThan" {
+            forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        if !told.is_empty() && !matches!(matching, "" | "NotOlderThan") {
             causes.push(Cause {
                 reason: "FieldValueNotSupported",
                 message: format!("Unsupported value: {matching:?}: supported values: \"NotOlderThan\""),
@@ -135,13 +139,12 @@ impl Running {
         } else if version == 0 {
             after = storage.version();
         }
-        match storage.watch(Some(&*resource), after) {
-            Ok(watch) => self.changes = Some(watch),
-            Err(Expired) => {
-                let oldest = storage.version();
-                let message = format!("too old resource version: {after} ({oldest})");
-                self.fail(&Status::new(410, "Expired", message));
-            }
+        if let Ok(watch) = storage.watch(Some(&*resource), after) {
+            self.changes = Some(watch);
+        } else {
+            let oldest = storage.version();
+            let message = format!("too old resource version: {after} ({oldest})");
+            self.fail(&Status::new(410, "Expired", message));
         }
     }
 
@@ -199,7 +202,6 @@ impl Running {
             (false, false) => return,
             (false, true) => self.event("ADDED", &change.after, None),
             (true, true) => self.event("MODIFIED", &change.after, None),
-            (true, false) if change.deleted => self.event("DELETED", &change.after, None),
             (true, false) => match &change.before {
                 Some(before) => self.event("DELETED", before, Some(change.version)),
                 None => return,
@@ -212,7 +214,7 @@ impl Running {
     fn event(&mut self, event: &str, entry: &Entry, version: Option<u64>) -> Bytes {
         let kind = &self.call.kind;
         let whole = self.call.accepted.form == Form::Whole;
-        if whole && version.is_none() && versions::is_stored(kind, entry) {
+        if whole && version.is_none() && entry.json.starts_with(self.head.as_bytes()) {
             let mut text = Vec::with_capacity(entry.json.len() + 40);
             text.extend_from_slice(format!(r#"{{"type":"{event}","object":"#).as_bytes());
             text.extend_from_slice(&entry.json);

@@ -154,6 +154,12 @@ impl State {
         state
     }
 
+    /// The same objects without their history.
+    pub(super) fn copy(&self) -> Self {
+        let objects = self.objects.iter().map(|placed| Placed(Arc::clone(&placed.0))).collect();
+        Self { objects, ..Self::restored(self.version, []) }
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -73,6 +73,9 @@ fn common(found: &mut Findings, metadata: &Value) {
     labels(found, &metadata["labels"], "metadata.labels");
     annotations(found, &metadata["annotations"], "metadata.annotations");
     owners(found, metadata);
+    for finalizer in items(metadata, "finalizers").filter_map(Value::as_str) {
+        found.invalid_each("metadata.finalizers", finalizer, &names::label_key(finalizer));
+    }
 }
 
 /// Checks finalizers of kinds that are built in.

@@ -10,13 +10,14 @@ use super::view::text;
 use crate::embedded::kinds::Kind;
 
 /// Kinds whose objects have a generation, besides custom ones.
-const WITH_GENERATION: [&str; 24] = [
+const WITH_GENERATION: [&str; 25] = [
     "CronJob",
     "CustomResourceDefinition",
     "DaemonSet",
     "Deployment",
     "EndpointSlice",
     "FlowSchema",
+    "HorizontalPodAutoscaler",
     "Ingress",
     "IngressClass",
     "Job",
@@ -316,6 +317,13 @@ fn addresses(service: &mut Value) {
     }
     if !text(spec, "clusterIP").is_empty() && spec["clusterIPs"].is_null() {
         spec["clusterIPs"] = json!([spec["clusterIP"]]);
+    }
+    let has_no_selector = spec["selector"].as_object().is_none_or(serde_json::Map::is_empty);
+    if text(spec, "clusterIP") == "None" && has_no_selector && spec["ipFamilies"].is_null() && spec["ipFamilyPolicy"].is_null()
+    {
+        // Nobody but its owner knows what it stands for, so it may be anything.
+        spec["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        spec["ipFamilyPolicy"] = "RequireDualStack".into();
     }
     let family = if text(spec, "clusterIP").contains(':') { "IPv6" } else { "IPv4" };
     if spec["ipFamilies"].is_null() {

@@ -112,7 +112,8 @@ async fn namespaces_end_when_they_are_empty() {
     let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 2}));
     web["metadata"]["namespace"] = "team".into();
     cluster.create(web);
-    cluster.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "held", "namespace": "team", "finalizers": ["example.test/hold"]}}));
+    cluster.create(json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "held", "namespace": "team", "finalizers": ["example.test/hold"]}}));
     cluster.pass(0).await;
     cluster.delete(("v1", "Namespace"), "", "team", None);
     cluster.pass(1).await;
@@ -167,8 +168,11 @@ async fn the_neighbourhood_of_pods_is_told() {
         json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
         "spec": {"minAvailable": "50%", "selector": {"matchLabels": selector}}}),
     );
-    cluster.create(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
-        "spec": {"minReplicas": 3, "maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}));
+    cluster.create(
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+        "spec": {"minReplicas": 3, "maxReplicas": 5,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}),
+    );
     let mut web = workload("Deployment", "web", "web:1", &json!({"replicas": 1}));
     web["spec"]["template"]["spec"]["containers"][0]["ports"] =
         json!([{"name": "http", "containerPort": 8080}]);
@@ -247,4 +251,119 @@ async fn claims_find_volumes() {
     cluster.pass(0).await;
     assert_eq!(claims(&cluster), ["dynamic Bound"]);
     assert_eq!(cluster.get("persistentvolumes", "disk")["status"]["phase"], "Released");
+}
+
+/// What there is in the end, without what differs between any two runs.
+fn outcome(cluster: &Cluster) -> Vec<String> {
+    let resources =
+        ["deployments.apps", "replicasets.apps", "statefulsets.apps", "jobs.batch", "persistentvolumeclaims"];
+    let tell = |it: &Value| {
+        let mut status = it["status"].clone();
+        status["observedGeneration"] = Value::Null; // in how many steps it was scaled
+        for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+            // How far it was when a controller stopped shows in these.
+            condition
+                .as_object_mut()
+                .unwrap()
+                .retain(|key, _| matches!(&**key, "type" | "status" | "reason"));
+        }
+        if let Some(conditions) = status["conditions"].as_array_mut() {
+            conditions.sort_by_key(|condition| condition["type"].to_string());
+        }
+        format!("{} {status}", it["spec"]["replicas"])
+    };
+    let told = resources.iter().flat_map(|resource| told(&cluster.list(resource), tell));
+    let pods = cluster.list("pods").into_iter().map(|pod| {
+        let owner = &pod["metadata"]["ownerReferences"][0]["name"];
+        format!("{owner} {} {}", pod["spec"]["containers"][0]["image"], pod["status"]["phase"])
+    });
+    let mut all: Vec<_> = told.chain(pods).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_may_stop_at_any_time() {
+    let run = async |restarts: bool| {
+        let mut cluster = Cluster::start(Settings::default());
+        let claim = json!({"metadata": {"name": "data"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+        cluster.pass(0).await;
+        cluster.create(workload("Deployment", "web", "web:1", &json!({"replicas": 3})));
+        cluster.create(workload(
+            "StatefulSet",
+            "db",
+            "db:1",
+            &json!({"replicas": 2, "volumeClaimTemplates": [claim]}),
+        ));
+        cluster.create(json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "job:1"}]}}}}));
+        let mut stops = 0;
+        for image in ["web:2", "web:3"] {
+            let mut seen = cluster.objects.storage.version();
+            // Some turns without a write mean that all is done.
+            let mut idle = 0;
+            while idle < 50 {
+                tokio::task::yield_now().await;
+                idle += 1;
+                if cluster.objects.storage.version() > seen {
+                    (seen, idle, stops) = (cluster.objects.storage.version(), 0, stops + 1);
+                    if restarts {
+                        cluster.restart(Settings::default());
+                    }
+                }
+            }
+            cluster.patch(
+                ("apps/v1", "Deployment"),
+                "web",
+                json!({"spec": {"template": {"spec": {
+                "containers": [{"name": "main", "image": image}]}}}}),
+            );
+        }
+        cluster.pass(1).await;
+        (outcome(&cluster), stops)
+    };
+    let (expected, _) = run(false).await;
+    let (found, stops) = run(true).await;
+    assert!(stops > 30, "{stops}");
+    assert_eq!(expected, found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn definitions_go_after_their_objects() {
+    let mut cluster = Cluster::start(Settings::default());
+    cluster.pass(0).await;
+    cluster.create(json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "cups.example.test"},
+        "spec": {
+            "group": "example.test", "scope": "Namespaced", "names": {"plural": "cups", "kind": "Cup"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+        },
+    }));
+    let cup =
+        |name: &str| json!({"apiVersion": "example.test/v1", "kind": "Cup", "metadata": {"name": name}});
+    let plain = cluster.create(cup("plain"));
+    let mut held = cup("held");
+    held["metadata"]["finalizers"] = json!(["example.test/hold"]);
+    let held = cluster.create(held);
+    cluster.create(owned("of-plain", &[(&plain, true)]));
+    cluster.create(owned("of-held", &[(&held, true)]));
+    cluster.pass(0).await;
+    let names = |cluster: &Cluster| {
+        let resources = ["customresourcedefinitions.apiextensions.k8s.io", "cups.example.test", "configmaps"];
+        let all = resources.iter().flat_map(|resource| cluster.list(resource));
+        let names = all.map(|it| it["metadata"]["name"].as_str().unwrap().to_owned());
+        names.filter(|name| name != "kube-root-ca.crt").collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&cluster), "cups.example.test held plain of-held of-plain");
+    let kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    cluster.delete(kind, "", "cups.example.test", None);
+    cluster.pass(0).await;
+    assert_eq!(names(&cluster), "cups.example.test held of-held");
+    cluster.patch(("example.test/v1", "Cup"), "held", json!({"metadata": {"finalizers": null}}));
+    cluster.pass(0).await;
+    assert_eq!(names(&cluster), "");
+    settled(&mut cluster).await;
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Cluster, reason, replicas, settled, told, workload};
 use crate::embedded::controllers::Settings;
+use crate::embedded::objects::Patch;
 
 #[tokio::test(start_paused = true)]
 async fn deployments_roll_out() {
@@ -115,7 +116,8 @@ async fn stateful_sets_go_one_by_one() {
     const KIND: (&str, &str) = ("apps/v1", "StatefulSet");
     let mut cluster = Cluster::start(Settings { pace: Duration::from_secs(1), ..Settings::default() });
     cluster.pass(0).await;
-    let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let claim = json!({"metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     cluster.create(workload(
         "StatefulSet",
         "db",
@@ -344,4 +346,73 @@ async fn two_runs_are_the_same() {
     let first = run().await;
     assert!(first.len() > 50);
     assert_eq!(first, run().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_do_what_their_images_say() {
+    let mut cluster = Cluster::start(Settings::default());
+    cluster.pass(0).await;
+    let cases = [
+        ("always", "", &["web:1"][..], "Running running"),
+        ("always-fails", "", &["web:1", "web:fail"], "Running running CrashLoopBackOff"),
+        ("never", "Never", &["web:1"], "Succeeded Completed"),
+        ("never-fails", "Never", &["web:1", "web:fail"], "Failed Completed Error"),
+        ("on-failure", "OnFailure", &["web:1"], "Succeeded Completed"),
+        ("on-failure-fails", "OnFailure", &["web:fail"], "Running CrashLoopBackOff"),
+    ];
+    let pod = |name: &str, policy: &str, images: &[&str]| {
+        let all =
+            images.iter().enumerate().map(|(at, image)| json!({"name": format!("c{at}"), "image": image}));
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"containers": all.collect::<Vec<_>>()}});
+        if !policy.is_empty() {
+            pod["spec"]["restartPolicy"] = policy.into();
+        }
+        pod
+    };
+    let state = |it: &Value| {
+        let of = |kind: &str| it["state"][kind]["reason"].as_str().map(str::to_owned);
+        of("waiting").or_else(|| of("terminated")).unwrap_or_else(|| "running".into())
+    };
+    let tell = |cluster: &Cluster, name: &str, field: &str| {
+        let status = cluster.get("pods", name)["status"].take();
+        let states = status[field].as_array().unwrap().iter().map(state).collect::<Vec<_>>().join(" ");
+        format!("{} {states}", status["phase"].as_str().unwrap())
+    };
+    for (name, policy, images, _) in cases {
+        cluster.create(pod(name, policy, images));
+        let mut pod = pod(&format!("{name}-first"), policy, &["web:1"]);
+        pod["spec"]["initContainers"] = pod_inits(images);
+        cluster.create(pod);
+    }
+    cluster.pass(1).await;
+    for (name, _, _, expected) in cases {
+        assert_eq!(tell(&cluster, name, "containerStatuses"), expected, "{name}");
+    }
+    for (name, expected) in [
+        ("always", "Running Completed"),
+        ("always-fails", "Pending Completed CrashLoopBackOff"),
+        ("never", "Succeeded Completed"),
+        ("never-fails", "Failed Completed Error"),
+        ("on-failure-fails", "Pending CrashLoopBackOff"),
+    ] {
+        assert_eq!(
+            tell(&cluster, &format!("{name}-first"), "initContainerStatuses"),
+            expected,
+            "{name}-first"
+        );
+    }
+    settled(&mut cluster).await;
+    let mended =
+        json!({"spec": {"containers": [{"name": "c0", "image": "web:1"}, {"name": "c1", "image": "web:2"}]}});
+    let kind = cluster.kind("v1", "Pod");
+    let patch = Patch::Strategic(mended);
+    cluster.objects.patch(&kind, ("default", "always-fails", ""), &patch, &Cluster::options()).unwrap();
+    cluster.pass(1).await;
+    assert_eq!(tell(&cluster, "always-fails", "containerStatuses"), "Running running running");
+    assert_eq!(reason(&cluster.get("pods", "always-fails"), "Ready"), "True:");
+}
+
+fn pod_inits(images: &[&str]) -> Value {
+    images.iter().enumerate().map(|(at, image)| json!({"name": format!("i{at}"), "image": image})).collect()
 }

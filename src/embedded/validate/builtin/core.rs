@@ -29,7 +29,7 @@ pub(super) fn config_map(found: &mut Findings, object: &Value, before: Option<&V
         size += decoded(value).len();
     }
     if size > DATA_MOST {
-        found.too_long("", DATA_MOST);
+        found.too_long("[]", DATA_MOST);
     }
 }
 
