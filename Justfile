@@ -55,6 +55,11 @@ fields:
     cd e2e/tools/kubernetes && go run ./fields > ../../../src/embedded/validate/fields.json.new
     mv src/embedded/validate/fields.json.new src/embedded/validate/fields.json
 
+# write anew what a real kube-apiserver answers to the requests in tests/differential
+record:
+    e2e/tools/build
+    GITOPSD_RECORD=1 cargo test --features e2e --test e2e differential
+
 # all that a change must pass
 ci:
     .ci/run

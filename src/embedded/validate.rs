@@ -39,6 +39,7 @@ pub use self::duplicates::with_duplicates;
 pub(super) use self::findings::Findings;
 pub use self::prepare::allows_create_on_update;
 pub use self::prepare::allows_unconditional_update;
+pub use self::prepare::begin;
 pub use self::prepare::changes_generation;
 pub use self::prepare::has_generation;
 pub use self::prepare::needs_cluster_ip;
@@ -59,6 +60,18 @@ pub fn decode(kind: &Kind, object: &mut Value) -> Result<Vec<String>, Status> {
     if let (Some(of_metadata), Some(metadata)) = (kind.schema.field("metadata"), object.get_mut("metadata")) {
         let told = decode::decode(&of_metadata, metadata).map_err(refuse)?;
         unknown.extend(told.iter().map(|told| told.replacen('"', "\"metadata.", 1)));
+    }
+    let mut refused = None;
+    if let Some(of_metadata) = kind.schema.field("metadata") {
+        prune::each_embedded(schema, object, "", &mut |path, metadata| {
+            match decode::decode(&of_metadata, metadata) {
+                Ok(told) => unknown.extend(told.iter().map(|told| told.replacen('"', &format!("\"{path}."), 1))),
+                Err(error) => refused = Some(error),
+            }
+        });
+    }
+    if let Some(error) = refused {
+        return Err(refuse(error));
     }
     let pruned = prune::prune(schema, object);
     unknown.extend(pruned.iter().map(|path| format!("unknown field {path:?}")));

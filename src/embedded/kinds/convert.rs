@@ -23,7 +23,11 @@ pub fn convert(object: &mut Value, from: &Gvk, to: &Gvk) {
         fields.insert("kind".into(), to.kind.as_str().into());
     }
     match (&*from.kind, &*from.group, &*to.group) {
-        ("Event", "", "events.k8s.io") => rename(fields, |(core, events)| (core, events)),
+        ("Event", "", "events.k8s.io") => {
+            rename(fields, |(core, events)| (core, events));
+            // The core group tells them even if they are empty.
+            fields.retain(|name, value| *value != "" || !["reportingController", "reportingInstance"].contains(&&**name));
+        }
         ("Event", "events.k8s.io", "") => rename(fields, |(core, events)| (events, core)),
         _ => {}
     }

@@ -245,7 +245,7 @@ impl Objects {
         self.change(target, options, false, &mut |live| {
             let live = live.ok_or_else(|| Status::not_found(&pods.resource, name))?;
             let mut object = live.clone();
-            let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});
+            let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
             let conditions = &mut object["status"]["conditions"];
             let others: Vec<_> = conditions.as_array().into_iter().flatten().cloned().collect();
             let others = others.into_iter().filter(|condition| condition["type"] != "PodScheduled");

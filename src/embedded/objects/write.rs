@@ -110,6 +110,7 @@ impl Objects {
             self.check_account(kind, namespace, &object)?;
         }
         meta::begin(&mut object, namespace, now);
+        validate::begin(kind, &mut object);
         if !owned {
             let manager = apply::Manager {
                 name: &options.manager,

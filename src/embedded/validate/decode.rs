@@ -203,7 +203,7 @@ impl Decoder {
 fn is_omitted(schema: &Schema, field: Option<Field>, value: &Value) -> bool {
     match value {
         // Lists and maps are left out unless the table says otherwise, other values only if it says so.
-        Value::Array(items) => items.is_empty(), // where Go tells it nevertheless, defaults put null in its place
+        Value::Array(items) => items.is_empty() && field.is_none_or(|field| field.omitted),
         Value::Object(object) => {
             object.is_empty() && is_map(schema) && field.is_none_or(|field| field.omitted)
         }

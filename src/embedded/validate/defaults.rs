@@ -138,6 +138,13 @@ fn depending_on_others(definition: &str, object: &mut Map<String, Value>) {
         {
             object.entry("rollingUpdate").or_insert_with(|| json!({}));
         }
+        "io.k8s.api.core.v1.PodStatus" => {
+            for (one, all) in [("podIP", "podIPs"), ("hostIP", "hostIPs")] {
+                if let Some(ip) = object.get(one).filter(|ip| ip.as_str().is_some_and(|ip| !ip.is_empty())).cloned() {
+                    object.entry(all).or_insert_with(|| json!([{"ip": ip}]));
+                }
+            }
+        }
         "io.k8s.api.apps.v1.StatefulSetSpec" => {
             for claim in
                 object.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()

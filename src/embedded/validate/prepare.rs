@@ -138,7 +138,6 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
         }
         "Pod" => prepare_pod(object),
         "Service" => addresses(object),
-        "DaemonSet" => object["metadata"]["annotations"][TEMPLATE_GENERATION] = "1".into(),
         "APIService" if object["spec"]["service"].is_null() => {
             object["status"] = json!({"conditions": [{
                 "type": "Available", "status": "True", "lastTransitionTime": object["metadata"]["creationTimestamp"],
@@ -152,6 +151,13 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
         _ => {}
     }
     super::default(kind, object);
+}
+
+/// Writes what a new object has from the first, so that its creator owns it.
+pub fn begin(kind: &Kind, object: &mut Value) {
+    if &*kind.resource == "daemonsets.apps" {
+        object["metadata"]["annotations"][TEMPLATE_GENERATION] = "1".into();
+    }
 }
 
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";

@@ -51,6 +51,30 @@ fn node(schema: &Value, value: &mut Value, path: &str, resource: bool, removed: 
     }
 }
 
+/// Visits the metadata of objects that an object has as parts, with their paths.
+pub(super) fn each_embedded(schema: &Value, value: &mut Value, path: &str, visit: &mut dyn FnMut(&str, &mut Value)) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object.iter_mut() {
+                let schema = of_field(schema, name);
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if schema["x-kubernetes-embedded-resource"] == true
+                    && let Some(metadata) = value.get_mut("metadata")
+                {
+                    visit(&format!("{path}.metadata"), metadata);
+                }
+                each_embedded(schema, value, &path, visit);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                each_embedded(&schema["items"], item, &format!("{path}[{index}]"), visit);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Removes nulls that are neither allowed nor replaced by a default.
 fn nulls(schema: &Value, value: &mut Value) {
     match value {
