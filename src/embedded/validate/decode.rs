@@ -215,7 +215,7 @@ fn is_omitted(schema: &Schema, field: Option<Field>, value: &Value) -> bool {
 }
 
 /// Says whether values are maps rather than Go's structs.
-pub(super) fn is_map(schema: &Schema) -> bool {
+fn is_map(schema: &Schema) -> bool {
     matches!(&schema.node().shape, Shape::Object { fields, values: Some(_), .. } if fields.is_empty())
 }
 

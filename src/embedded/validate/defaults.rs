@@ -10,7 +10,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::decode::is_map;
 use super::fields;
 use crate::embedded::schema::Schema;
 use crate::embedded::schema::Shape;
@@ -66,10 +65,8 @@ fn stated(schema: &Schema, definition: &str, object: &mut Map<String, Value>) {
             Some(default) if special.is_none_or(|field| !field.omitted) => {
                 object.insert(name.to_string(), default.clone());
             }
-            // A list that Go does not leave out.
-            None if special.is_some_and(|field| !field.omitted)
-                && (is_map(&field) || matches!(field.node().shape, Shape::List { .. })) =>
-            {
+            // A list or pointer that Go does not leave out.
+            None if special.is_some_and(|field| field.null) => {
                 object.insert(name.to_string(), Value::Null);
             }
             _ => {}
@@ -116,7 +113,7 @@ fn depending_on_absence(definition: &str, object: &mut Map<String, Value>) {
         "io.k8s.api.core.v1.ReplicationController" => replication_controller(object),
         "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => scaling_behavior(object),
         "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" => {
-            custom_definition(object)
+            custom_definition(object);
         }
         "io.k8s.api.core.v1.PodSpec" => {
             let account =

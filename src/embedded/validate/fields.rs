@@ -1,7 +1,7 @@
 //! What the OpenAPI documents do not say of the fields of built-in kinds, but Go's types do: whether a zero value is
 //! left out, and what error messages call the type. `fields.json` is made from those types: for each definition, the
 //! fields that matter, separated by spaces: `name` (left out if zero), `name:v1.Type` (the same, with the name of
-//! its type), `name:=v1.Type` (kept if zero), `name:=` (a list or map that is `null` rather than absent).
+//! its type), `name:=v1.Type` (kept if zero), `name:*` and `name:*v1.Type` (`null` rather than absent).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 pub(super) struct Field {
     /// Zero values are left out.
     pub(super) omitted: bool,
+    /// It is there, if only as `null`.
+    pub(super) null: bool,
     /// The name of its type, where it is not told by the schema.
     pub(super) type_name: &'static str,
 }
@@ -28,8 +30,10 @@ static TABLE: LazyLock<HashMap<&str, Fields>> = LazyLock::new(|| {
 
 fn field(text: &'static str) -> (&'static str, Field) {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-    let type_name = rest.strip_prefix('=');
-    (name, Field { omitted: type_name.is_none(), type_name: type_name.unwrap_or(rest) })
+    let null = rest.starts_with('*');
+    let type_name = rest.trim_start_matches(['=', '*']);
+    // A `*` is not part of these names: lists are `[]v1.Type`, maps `map[string]v1.Type`.
+    (name, Field { omitted: type_name == rest, null, type_name })
 }
 
 /// What is known of the fields of a definition.

@@ -27,7 +27,7 @@ pub(super) fn create(found: &mut Findings, metadata: &Value, naming: Naming, nam
     match (namespaced, text(metadata, "namespace")) {
         (true, "") => found.required("metadata.namespace", ""),
         (true, namespace) => {
-            found.invalid_each("metadata.namespace", namespace, &names::dns_label(namespace))
+            found.invalid_each("metadata.namespace", namespace, &names::dns_label(namespace));
         }
         (false, "") => {}
         (false, _) => found.forbidden("metadata.namespace", "not allowed on this type"),

@@ -144,6 +144,17 @@ pub fn prepare_for_create(kind: &Kind, object: &mut Value) {
                 "reason": "Local", "message": "Local APIServices are always available",
             }]});
         }
+        "PersistentVolumeClaim" => {
+            let spec = &mut object["spec"];
+            if spec["dataSourceRef"].is_null() && spec["dataSource"].is_object() {
+                spec["dataSourceRef"] = spec["dataSource"].clone();
+            } else if spec["dataSource"].is_null()
+                && spec["dataSourceRef"].is_object()
+                && text(&spec["dataSourceRef"], "namespace").is_empty()
+            {
+                spec["dataSource"] = spec["dataSourceRef"].clone();
+            }
+        }
         "PersistentVolume" => {
             let time = object["metadata"]["creationTimestamp"].clone();
             object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": time});

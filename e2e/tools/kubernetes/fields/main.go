@@ -97,10 +97,17 @@ func fields(goType reflect.Type, into map[string]string) {
 // What the table says of a field, if anything.
 func tell(goType reflect.Type, pointer, omitted, omitsZero bool) (string, bool) {
 	name := goType.String()
-	told := map[bool]string{true: ":", false: ":="}[omitted]
+	told := map[bool]string{true: ":", false: ":*"}[omitted]
 	switch goType.Kind() {
 	case reflect.Struct:
-		return "", omitsZero && !pointer
+		time := slices.Contains([]string{"Time", "MicroTime"}, goType.Name())
+		switch {
+		case omitsZero && !pointer:
+			return "", true
+		case pointer && !omitted, time && !pointer:
+			return ":*", true
+		}
+		return "", false
 	case reflect.Slice, reflect.Map:
 		known := goType.Kind() == reflect.Slice && (goType.Elem().Kind() != reflect.String || goType.Elem().String() == "string")
 		known = known || name == "map[string]string"
@@ -117,6 +124,8 @@ func tell(goType reflect.Type, pointer, omitted, omitsZero bool) (string, bool) 
 		return "", true
 	case omitted && !pointer:
 		return ":" + name, true
+	case pointer && !omitted:
+		return map[bool]string{true: ":*", false: ":*" + name}[plain], true
 	default:
 		return ":=" + name, !plain
 	}

@@ -26,7 +26,7 @@ pub(super) fn check(found: &mut Findings, selector: &Value, field: &str) {
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             operator => {
-                found.invalid(&format!("{field}.operator"), operator, "not a valid selector operator")
+                found.invalid(&format!("{field}.operator"), operator, "not a valid selector operator");
             }
         }
         let key = text(expression, "key");

@@ -92,7 +92,7 @@ pub(super) fn stateful_set(found: &mut Findings, object: &Value, before: Option<
             }
         }
         _ => {
-            found.invalid("spec.updateStrategy", internal(strategy), "must be 'RollingUpdate' or 'OnDelete'")
+            found.invalid("spec.updateStrategy", internal(strategy), "must be 'RollingUpdate' or 'OnDelete'");
         }
     }
     let retention = &spec["persistentVolumeClaimRetentionPolicy"];
