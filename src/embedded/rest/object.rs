@@ -425,12 +425,15 @@ impl Call {
             item
         };
         let items: Vec<_> = items.into_iter().map(bare).collect();
+        let mut metadata = json!({"resourceVersion": self.api.objects.storage.version().to_string()});
+        if self.kind.custom.is_some() {
+            metadata["continue"] = "".into();
+        }
         Ok(self.shaped(
             200,
             json!({
                 "kind": format!("{}List", gvk.kind), "apiVersion": gvk.api_version(),
-                "metadata": {"resourceVersion": self.api.objects.storage.version().to_string()},
-                "items": items,
+                "metadata": metadata, "items": items,
             }),
         ))
     }

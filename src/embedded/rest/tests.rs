@@ -1,5 +1,4 @@
 //! Requests and what they are answered, without a socket.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -83,6 +83,7 @@ fn create(recorded: &Value) -> (Value, Value) {
     }
     complete(&kind, &mut object);
     default(&kind, &mut object);
+    begin(&kind, &mut object);
     prepare_for_create(&kind, &mut object);
     let found = check(&kind, &object, None);
     if found.is_empty() && recorded["code"].is_null() {
