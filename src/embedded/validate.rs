@@ -35,6 +35,7 @@ use super::status::Status;
 
 pub(super) use self::defaults::custom_definition;
 pub use self::duplicates::duplicates;
+pub use self::duplicates::in_one;
 pub use self::duplicates::with_duplicates;
 pub(super) use self::findings::Findings;
 pub use self::prepare::allows_create_on_update;

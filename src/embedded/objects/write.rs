@@ -428,7 +428,7 @@ pub(super) fn forbidden(kind: &Kind, name: &str, because: &str) -> Status {
 }
 
 fn strict(kind: &Kind, patched: Option<&Value>, unknown: &[String]) -> Status {
-    let told = format!("strict decoding error: {}", unknown.join(", "));
+    let told = format!("strict decoding error: {}", validate::in_one(unknown));
     match patched {
         Some(patched) => unfit(patched, &told),
         None => Status::bad_request(validate::cannot_be_handled(kind, &told)),

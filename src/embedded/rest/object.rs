@@ -425,17 +425,15 @@ impl Call {
             item
         };
         let items: Vec<_> = items.into_iter().map(bare).collect();
-        let mut metadata = json!({"resourceVersion": self.api.objects.storage.version().to_string()});
+        let mut list = json!({
+            "kind": format!("{}List", gvk.kind), "apiVersion": gvk.api_version(),
+            "metadata": {"resourceVersion": self.api.objects.storage.version().to_string()},
+            "items": items,
+        });
         if self.kind.custom.is_some() {
-            metadata["continue"] = "".into();
+            list["metadata"]["continue"] = "".into();
         }
-        Ok(self.shaped(
-            200,
-            json!({
-                "kind": format!("{}List", gvk.kind), "apiVersion": gvk.api_version(),
-                "metadata": metadata, "items": items,
-            }),
-        ))
+        Ok(self.shaped(200, list))
     }
 
     fn token(&self, bytes: &Bytes) -> Result<Answer, Status> {

@@ -1,8 +1,13 @@
-//! Fields that a JSON text gives twice: a parsed value does not show them any more.
+//! Fields that a text gives twice: a parsed value does not show them any more.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
+use serde::de::IgnoredAny;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use libyaml_safer::EventData;
+use libyaml_safer::Parser;
 use serde_json::de::Deserializer;
 
 /// The paths of fields in the order of the text: all of them, and those that are repeated.
@@ -22,6 +27,9 @@ pub fn duplicates(text: &[u8]) -> Vec<String> {
 /// kube-apiserver tells them.
 #[must_use]
 pub fn with_duplicates(text: &[u8], unknown: Vec<String>) -> Vec<String> {
+    if serde_json::from_slice::<IgnoredAny>(text).is_err() {
+        return repeated_keys(text).into_iter().chain(unknown).collect();
+    }
     let seen = read(text);
     if seen.repeated.is_empty() {
         return unknown;
@@ -39,6 +47,55 @@ pub fn with_duplicates(text: &[u8], unknown: Vec<String>) -> Vec<String> {
     let mut told: Vec<_> = unknown.into_iter().chain(repeated).collect();
     told.sort_by_key(|told| place(told));
     told
+}
+
+/// Puts what `with_duplicates` told into one sentence, for the strict error.
+#[must_use]
+pub fn in_one(told: &[String]) -> String {
+    let (of_yaml, others): (Vec<&String>, Vec<&String>) = told.iter().partition(|told| told.starts_with("line "));
+    let lines: String = of_yaml.iter().map(|line| format!("\n  {line}")).collect();
+    let of_yaml = (!lines.is_empty()).then(|| format!("yaml: unmarshal errors:{lines}"));
+    of_yaml.into_iter().chain(others.into_iter().cloned()).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds keys that a YAML text repeats: `line 4: key "k" already set in map`.
+fn repeated_keys(text: &[u8]) -> Vec<String> {
+    /// What is being read: the keys of a mapping, and whether one comes next; or a sequence.
+    enum Place {
+        Mapping(HashSet<String>, bool),
+        Sequence,
+    }
+    let mut repeated = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    let mut input = text;
+    let mut parser = Parser::new();
+    parser.set_input(&mut input);
+    // The text was parsed before, in the same way: an error or a panic was told there.
+    while let Ok(Ok(event)) = catch_unwind(AssertUnwindSafe(|| parser.parse())) {
+        let begins_node = matches!(
+            event.data,
+            EventData::Scalar { .. }
+                | EventData::Alias { .. }
+                | EventData::MappingStart { .. }
+                | EventData::SequenceStart { .. }
+        );
+        if begins_node && let Some(Place::Mapping(keys, is_key)) = places.last_mut() {
+            if let (EventData::Scalar { value, .. }, true) = (&event.data, *is_key)
+                && !keys.insert(value.clone())
+            {
+                repeated.push(format!("line {}: key {value:?} already set in map", event.start_mark.line + 1));
+            }
+            *is_key = !*is_key;
+        }
+        match event.data {
+            EventData::MappingStart { .. } => places.push(Place::Mapping(HashSet::new(), true)),
+            EventData::SequenceStart { .. } => places.push(Place::Sequence),
+            EventData::MappingEnd | EventData::SequenceEnd => drop(places.pop()),
+            EventData::StreamEnd => break,
+            _ => {}
+        }
+    }
+    repeated
 }
 
 fn read(text: &[u8]) -> Seen {
