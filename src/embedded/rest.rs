@@ -88,7 +88,7 @@ impl Api {
         let place = Place::parse(&path);
         let verb = place.as_ref().and_then(|place| place.verb(&parts.method, query.flag("watch")));
         let attributes = match (&place, verb) {
-            (Some(place), Some(verb)) => place.attributes(verb),
+            (Some(place), Some(verb)) => Attributes { name: named(place, query), ..place.attributes(verb) },
             _ => Attributes {
                 verb: parts.method.as_str().to_lowercase(),
                 path: path.clone(),
@@ -96,7 +96,7 @@ impl Api {
             },
         };
         let user = self.access.authenticate_for(peer, &parts.headers, Some(&attributes))?;
-        check_timeout(query)?;
+        query.check_timeout()?;
         if !is_health(&path) {
             self.access.authorize(&user, &attributes)?;
         }
@@ -107,7 +107,7 @@ impl Api {
             return Ok(Served::Elsewhere(self.aggregation.forward(&target, &user, request).await));
         }
         let (Some(place), Some(verb)) = (place, verb) else {
-            if place_is_missing(&parts.method) {
+            if !matches!(parts.method, Method::GET | Method::HEAD) {
                 return Err(Status::method_not_allowed());
             }
             return match self.about(&path, query, &parts.headers)? {
@@ -162,6 +162,16 @@ impl Api {
     }
 }
 
+/// The name of the object that is meant. A list of one object by its name counts as a request for it.
+fn named(place: &Place, query: &Query) -> String {
+    if !place.name.is_empty() || !place.only.is_empty() {
+        return format!("{}{}", place.name, place.only);
+    }
+    let mut fields = query.get("fieldSelector").split(',');
+    let name = fields.find_map(|field| field.strip_prefix("metadata.name=")).unwrap_or_default();
+    name.trim_start_matches('=').to_owned()
+}
+
 /// Refuses what a built-in kind does not do.
 fn check_method(kind: &Kind, place: &Place, verb: &str) -> Result<(), Status> {
     let has = |verbs: &[Box<str>]| verbs.iter().any(|known| &**known == verb);
@@ -192,10 +202,6 @@ enum Served {
     Elsewhere(Response<Body>),
 }
 
-fn place_is_missing(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD)
-}
-
 /// Whether a path names a namespace exactly if the kind has one; lists may go over all of them.
 fn fits(kind: &Kind, place: &Place) -> bool {
     match kind.scope {
@@ -206,31 +212,4 @@ fn fits(kind: &Kind, place: &Place) -> bool {
 
 fn is_health(path: &str) -> bool {
     ["/healthz", "/livez", "/readyz"].iter().any(|check| path.starts_with(check)) || path == "/version"
-}
-
-/// A `timeout` that is not a duration is refused.
-fn check_timeout(query: &Query) -> Result<(), Status> {
-    let told = query.get("timeout");
-    let valid = told.is_empty() || is_duration(told);
-    if valid {
-        return Ok(());
-    }
-    let message = format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
-    Err(Status::bad_request(message))
-}
-
-fn is_duration(text: &str) -> bool {
-    let mut rest = text;
-    if rest == "0" {
-        return true;
-    }
-    while !rest.is_empty() {
-        let number =
-            rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
-        rest = &rest[number..];
-        let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit));
-        let Some(unit) = unit.filter(|_| number > 0) else { return false };
-        rest = &rest[unit.len()..];
-    }
-    true
 }

@@ -44,7 +44,9 @@ impl Objects {
             return Err(write::forbidden(kind, meta::text(pod, "name"), &because));
         };
         let found: Value = serde_json::from_slice(&found.json).unwrap_or_default();
-        for (field, value) in [("priority", &found["value"]), ("preemptionPolicy", &found["preemptionPolicy"])] {
+        for (field, value) in
+            [("priority", &found["value"]), ("preemptionPolicy", &found["preemptionPolicy"])]
+        {
             if !value.is_null() {
                 pod["spec"][field] = value.clone();
             }

@@ -84,7 +84,7 @@ impl Place {
             resource: self.resource.clone(),
             subresource: self.subresource.clone(),
             namespace,
-            name: if self.watches { self.only.clone() } else { self.name.clone() },
+            name: self.name.clone(),
             path: String::new(),
         }
     }

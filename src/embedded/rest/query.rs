@@ -46,6 +46,17 @@ impl Query {
         text.parse().map(Some).map_err(|_| wrong())
     }
 
+    /// Refuses a `timeout` that is not a duration.
+    pub(super) fn check_timeout(&self) -> Result<(), Status> {
+        let told = self.get("timeout");
+        if told.is_empty() || is_duration(told) {
+            return Ok(());
+        }
+        let message =
+            format!("invalid timeout specified in the request URL - time: invalid duration {told:?}");
+        Err(Status::bad_request(message))
+    }
+
     /// The options of a write. `kind` is what they are called in messages: `CreateOptions`.
     pub(super) fn options(
         &self,
@@ -185,4 +196,20 @@ fn refuse(kind: &str, causes: &[Cause]) -> Result<(), Status> {
 fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
     agent.split('/').next().unwrap_or_default().chars().take(128).collect()
+}
+
+fn is_duration(text: &str) -> bool {
+    let mut rest = text;
+    if rest == "0" {
+        return true;
+    }
+    while !rest.is_empty() {
+        let number =
+            rest.len() - rest.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.').len();
+        rest = &rest[number..];
+        let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit));
+        let Some(unit) = unit.filter(|_| number > 0) else { return false };
+        rest = &rest[unit.len()..];
+    }
+    true
 }

@@ -92,7 +92,10 @@ impl Selector {
         if self.fields.iter().all(|field| field.picks_key(&entry.key).is_some()) {
             let labelled: Labelled = serde_json::from_slice(&entry.json).unwrap_or_default();
             let labels = labelled.metadata.labels.unwrap_or_default();
-            return self.labels.iter().all(|requirement| requirement.picks(labels.get(&*requirement.key).map(|value| &**value)));
+            return self
+                .labels
+                .iter()
+                .all(|requirement| requirement.picks(labels.get(&*requirement.key).map(|value| &**value)));
         }
         self.picks(&versions::read(kind, entry))
     }
