@@ -41,7 +41,9 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(config) => within(app::serve(*config)).and_then(|served| served.map_err(text)),
+        Command::Serve(config) => {
+            within(app::serve(*config)).and_then(|served| served.map_err(|error| error.to_string()))
+        }
         Command::Demo => within(demo::run(Serve::for_demo())).and_then(|shown| shown),
         Command::Crds { dir } => crds(&dir),
     };
@@ -52,10 +54,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }
 
 /// Runs `work` on as many threads as there are processors.

@@ -22,7 +22,15 @@ const ROOMS: [(&str, &[&str]); 14] = [
     (
         "app",
         &[
-            "api", "cluster", "config", "controller", "embedded", "manifest", "server", "source", "store",
+            "api",
+            "cluster",
+            "config",
+            "controller",
+            "embedded",
+            "manifest",
+            "server",
+            "source",
+            "store",
             "telemetry",
         ],
     ),

@@ -47,7 +47,8 @@ fn each<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), String> + Sync) ->
             std::thread::Builder::new()
                 .stack_size(8 << 20)
                 .spawn_scoped(scope, || {
-                    while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                    {
                         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(item)));
                         let why = match done {
                             Ok(Ok(())) => continue,
@@ -73,7 +74,11 @@ fn end_as_recorded() {
             return Ok(());
         }
         let recorded = std::fs::read_to_string(&outcome).unwrap_or_default();
-        if shown == recorded { Ok(()) } else { Err(format!("{}:\n{}", scenario.name, difference(&recorded, &shown))) }
+        if shown == recorded {
+            Ok(())
+        } else {
+            Err(format!("{}:\n{}", scenario.name, difference(&recorded, &shown)))
+        }
     });
     assert!(failed.is_empty(), "{} scenarios differ:\n{}", failed.len(), failed.join("\n"));
 }
@@ -81,11 +86,17 @@ fn end_as_recorded() {
 /// The process is killed after each of its writes in turn; everything ends as if it had not been.
 #[test]
 fn end_the_same_when_killed_after_any_write() {
-    let runs: Vec<_> = all().into_iter().map(|scenario| {
-        let whole = play(&scenario.name, &scenario.steps, None);
-        (scenario, whole)
-    }).collect();
-    let kills: Vec<_> = runs.iter().flat_map(|(scenario, whole)| (1..=whole.writes).map(move |kill| (scenario, whole, kill))).collect();
+    let runs: Vec<_> = all()
+        .into_iter()
+        .map(|scenario| {
+            let whole = play(&scenario.name, &scenario.steps, None);
+            (scenario, whole)
+        })
+        .collect();
+    let kills: Vec<_> = runs
+        .iter()
+        .flat_map(|(scenario, whole)| (1..=whole.writes).map(move |kill| (scenario, whole, kill)))
+        .collect();
     assert!(kills.len() > runs.len(), "the scenarios write hardly anything");
     let failed = each(&kills, |(scenario, whole, kill)| {
         let killed = play(&scenario.name, &scenario.steps, Some(*kill));

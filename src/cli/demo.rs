@@ -55,7 +55,7 @@ async fn play(embedded: &Embedded, show: &Show) -> Result<(), String> {
     let repository = Repository::create(embedded.cache.join("demo").join("shop"))?;
     show.step(&format!("Git repository    {}", repository.path().display()));
     let watching = CancellationToken::new();
-    let told = show::Told::follow(client.clone(), PROJECT, APPLICATION, show.clone(), watching.clone());
+    let told = show::Told::follow(client.clone(), PROJECT, APPLICATION, *show, watching.clone());
     let _ending = watching.drop_guard();
 
     show.heading("A Project and an Application are applied");

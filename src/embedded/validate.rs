@@ -64,11 +64,12 @@ pub fn decode(kind: &Kind, object: &mut Value) -> Result<Vec<String>, Status> {
     }
     let mut refused = None;
     if let Some(of_metadata) = kind.schema.field("metadata") {
-        prune::each_embedded(schema, object, "", &mut |path, metadata| {
-            match decode::decode(&of_metadata, metadata) {
-                Ok(told) => unknown.extend(told.iter().map(|told| told.replacen('"', &format!("\"{path}."), 1))),
-                Err(error) => refused = Some(error),
-            }
+        prune::each_embedded(schema, object, "", &mut |path, metadata| match decode::decode(
+            &of_metadata,
+            metadata,
+        ) {
+            Ok(told) => unknown.extend(told.iter().map(|told| told.replacen('"', &format!("\"{path}."), 1))),
+            Err(error) => refused = Some(error),
         });
     }
     if let Some(error) = refused {

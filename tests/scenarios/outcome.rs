@@ -19,7 +19,7 @@ pub(crate) fn state(world: &World) -> String {
         self::application(&application, &mut text);
     }
     for kind in world.cluster.objects().kinds.all() {
-        if &*kind.stored_version != kind.gvk.version || kind.gvk.group == "storage.gitops" {
+        if *kind.stored_version != *kind.gvk.version || kind.gvk.group == "storage.gitops" {
             continue;
         }
         for object in objects(world, &kind.gvk.group, &kind.plural) {
@@ -113,7 +113,10 @@ fn managed(kind: &Kind, object: Value, text: &mut String) {
 pub(crate) fn objects(world: &World, group: &str, plural: &str) -> Vec<Value> {
     let resource = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
     let entries = world.cluster.objects().storage.list(&resource, None).entries;
-    entries.iter().map(|entry| serde_json::from_slice(&entry.json).expect("stored objects are JSON")).collect()
+    entries
+        .iter()
+        .map(|entry| serde_json::from_slice(&entry.json).expect("stored objects are JSON"))
+        .collect()
 }
 
 fn condition(object: &Value, name: &str) -> String {
@@ -121,7 +124,13 @@ fn condition(object: &Value, name: &str) -> String {
     let found = conditions.iter().find(|condition| condition["type"] == name);
     found.map_or_else(
         || format!("{name} unknown"),
-        |found| format!("{name} {} {}", found["status"].as_str().unwrap_or_default(), found["reason"].as_str().unwrap_or_default()),
+        |found| {
+            format!(
+                "{name} {} {}",
+                found["status"].as_str().unwrap_or_default(),
+                found["reason"].as_str().unwrap_or_default()
+            )
+        },
     )
 }
 

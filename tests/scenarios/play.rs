@@ -72,8 +72,10 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
             expect(place, world.send("POST", &path, JSON, &body).await, *code);
         }
         Action::Wait(kind, name, conditions) => {
-            let conditions: Vec<_> =
-                conditions.iter().map(|(path, value)| (path.clone(), world.repository.meant(value))).collect();
+            let conditions: Vec<_> = conditions
+                .iter()
+                .map(|(path, value)| (path.clone(), world.repository.meant(value)))
+                .collect();
             until(world, place, kind, name, |object| {
                 object.is_some_and(|object| {
                     conditions.iter().all(|(path, value)| text_at(object, path) == *value)
@@ -88,7 +90,7 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
             world.rest().await;
         }
         Action::Fail(..) => {} // holds from the beginning
-        Action::Restart => world.restart().await,
+        Action::Restart => world.restart(),
         Action::Show => {
             world.rest().await;
             shown.push_str(&outcome::state(world));

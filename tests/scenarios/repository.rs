@@ -67,7 +67,9 @@ impl Repository {
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         for role in ["AUTHOR", "COMMITTER"] {
             // The same commits have the same ids in every run.
-            command.env(format!("GIT_{role}_NAME"), "user").env(format!("GIT_{role}_EMAIL"), "user@example.com");
+            command
+                .env(format!("GIT_{role}_NAME"), "user")
+                .env(format!("GIT_{role}_EMAIL"), "user@example.com");
             command.env(format!("GIT_{role}_DATE"), "2026-01-01T00:00:00Z");
         }
         let output = command.output().expect("git is installed");

@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
 use gitopsd::cluster::Cluster as Destination;
 use gitopsd::cluster::client::Connection;
 use gitopsd::controller::{self, Settings};
-use gitopsd::embedded::faults::{Act, Fault, Faults, Requests, Rule};
 use gitopsd::embedded::aggregation::Upstream;
+use gitopsd::embedded::faults::{Act, Fault, Faults, Requests, Rule};
 use gitopsd::embedded::{self, Cluster};
+use gitopsd::manifest::Scope;
 use gitopsd::server::authentication::Authenticator;
 use gitopsd::server::authorization::Authorizer;
 use gitopsd::server::health::Health;
 use gitopsd::server::{Parts, Server, rest, tls};
-use gitopsd::manifest::Scope;
 use gitopsd::source::git::{self, Git};
 use gitopsd::store::Store;
 use http::{Request, header};
@@ -92,13 +91,13 @@ impl World {
         tokio::spawn(async move { running.run(stop).await });
         let repository = Repository::create(dir.path().join("repository"));
         let mut world = Self { cluster, repository, faults, dir, life: None, ending };
-        world.restart().await;
+        world.restart();
         world.rest().await;
         world
     }
 
     /// Ends the controller between two instructions, as a kill would, and begins another one.
-    pub(crate) async fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         if let Some(life) = self.life.take() {
             life.dead.store(true, Ordering::Relaxed);
             life.stop.cancel();
@@ -108,7 +107,8 @@ impl World {
         let dead = Arc::new(AtomicBool::new(false));
         let connection = self.connection(&dead);
         let store = Store::new(connection.client(), "gitops-system", now);
-        let git = Git::new(git::Settings::new(self.dir.path().join("mirrors"), gitopsd::config::environment()));
+        let git =
+            Git::new(git::Settings::new(self.dir.path().join("mirrors"), gitopsd::config::environment()));
         let settings = Settings {
             poll_interval: Duration::from_mins(2),
             concurrency: 4,
@@ -156,7 +156,7 @@ impl World {
             // The runtime moves its clock only when nothing else can run, so this wakes when all is idle.
             tokio::time::sleep(TICK).await;
             if self.crashed() {
-                self.restart().await;
+                self.restart();
                 quiet = 0;
             } else if git_runs() {
                 std::thread::sleep(GLANCE);
@@ -215,7 +215,8 @@ impl World {
     /// Sends a request as an administrator.
     pub(crate) async fn send(&self, method: &str, uri: &str, kind: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let request = Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, kind).body(body);
+        let request =
+            Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, kind).body(body);
         let answer = self.cluster.service().oneshot(request.expect("a request")).await;
         let answer = answer.unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
         let code = answer.status().as_u16();

@@ -66,7 +66,8 @@ impl Repository {
             command.env(format!("GIT_{role}_NAME"), "demo");
             command.env(format!("GIT_{role}_EMAIL"), "demo@example.com");
         }
-        let output = command.output().map_err(|error| format!("cannot run git: {error}; is it installed?"))?;
+        let output =
+            command.output().map_err(|error| format!("cannot run git: {error}; is it installed?"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("git {} failed: {}", arguments.join(" "), said.trim()));
@@ -77,8 +78,6 @@ impl Repository {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
-
     use super::*;
 
     #[test]

@@ -141,7 +141,9 @@ fn is_settled(application: &Application, commit: &str) -> bool {
     let at = sync.and_then(|sync| sync.revision.as_deref()) == Some(commit);
     let over = status.operation_state.as_ref().is_some_and(|state| state.finished_at.is_some());
     let synced = word(sync.map(|sync| &sync.status)) == "Synced";
-    at && over && synced && word(status.health.as_ref().and_then(|health| health.status.as_ref())) == "Healthy"
+    at && over
+        && synced
+        && word(status.health.as_ref().and_then(|health| health.status.as_ref())) == "Healthy"
 }
 
 fn resources(application: &Application) -> &[ResourceStatus] {
@@ -165,8 +167,11 @@ impl Printed {
     fn application(&mut self, application: &Application, show: &Show) {
         let Some(status) = &application.status else { return };
         for resource in &status.resources {
-            let subject =
-                format!("  {}/{}", resource.kind.as_deref().unwrap_or_default(), resource.name.as_deref().unwrap_or_default());
+            let subject = format!(
+                "  {}/{}",
+                resource.kind.as_deref().unwrap_or_default(),
+                resource.name.as_deref().unwrap_or_default()
+            );
             let health = resource.health.as_ref();
             let message = health.and_then(|health| health.message.clone()).unwrap_or_default();
             let health = word(health.and_then(|health| health.status.as_ref()));

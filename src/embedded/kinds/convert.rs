@@ -26,7 +26,9 @@ pub fn convert(object: &mut Value, from: &Gvk, to: &Gvk) {
         ("Event", "", "events.k8s.io") => {
             rename(fields, |(core, events)| (core, events));
             // The core group tells them even if they are empty.
-            fields.retain(|name, value| *value != "" || !["reportingController", "reportingInstance"].contains(&&**name));
+            fields.retain(|name, value| {
+                *value != "" || !["reportingController", "reportingInstance"].contains(&&**name)
+            });
         }
         ("Event", "events.k8s.io", "") => rename(fields, |(core, events)| (events, core)),
         _ => {}

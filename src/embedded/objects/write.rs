@@ -275,6 +275,7 @@ impl Objects {
         if !causes.is_empty() {
             return Err(Status::invalid(&kind.gvk.group, &kind.gvk.kind, name, &causes));
         }
+        apply::keep_times(live, &mut object);
         let graced = live["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|grace| grace > 0);
         let finished = meta::finalizers(&object).is_empty() && fill::is_finalized(kind, &object);
         Ok(match () {

@@ -137,7 +137,9 @@ fn depending_on_others(definition: &str, object: &mut Map<String, Value>) {
         }
         "io.k8s.api.core.v1.PodStatus" => {
             for (one, all) in [("podIP", "podIPs"), ("hostIP", "hostIPs")] {
-                if let Some(ip) = object.get(one).filter(|ip| ip.as_str().is_some_and(|ip| !ip.is_empty())).cloned() {
+                if let Some(ip) =
+                    object.get(one).filter(|ip| ip.as_str().is_some_and(|ip| !ip.is_empty())).cloned()
+                {
                     object.entry(all).or_insert_with(|| json!([{"ip": ip}]));
                 }
             }

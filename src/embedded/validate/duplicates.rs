@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
-use serde::de::IgnoredAny;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use libyaml_safer::EventData;
 use libyaml_safer::Parser;
+use serde::de::IgnoredAny;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::de::Deserializer;
 
 /// The paths of fields in the order of the text: all of them, and those that are repeated.
@@ -52,7 +52,8 @@ pub fn with_duplicates(text: &[u8], unknown: Vec<String>) -> Vec<String> {
 /// Puts what `with_duplicates` told into one sentence, for the strict error.
 #[must_use]
 pub fn in_one(told: &[String]) -> String {
-    let (of_yaml, others): (Vec<&String>, Vec<&String>) = told.iter().partition(|told| told.starts_with("line "));
+    let (of_yaml, others): (Vec<&String>, Vec<&String>) =
+        told.iter().partition(|told| told.starts_with("line "));
     let lines: String = of_yaml.iter().map(|line| format!("\n  {line}")).collect();
     let of_yaml = (!lines.is_empty()).then(|| format!("yaml: unmarshal errors:{lines}"));
     of_yaml.into_iter().chain(others.into_iter().cloned()).collect::<Vec<_>>().join(", ")
@@ -83,7 +84,8 @@ fn repeated_keys(text: &[u8]) -> Vec<String> {
             if let (EventData::Scalar { value, .. }, true) = (&event.data, *is_key)
                 && !keys.insert(value.clone())
             {
-                repeated.push(format!("line {}: key {value:?} already set in map", event.start_mark.line + 1));
+                repeated
+                    .push(format!("line {}: key {value:?} already set in map", event.start_mark.line + 1));
             }
             *is_key = !*is_key;
         }

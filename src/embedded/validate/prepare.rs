@@ -325,7 +325,10 @@ fn addresses(service: &mut Value) {
         spec["clusterIPs"] = json!([spec["clusterIP"]]);
     }
     let has_no_selector = spec["selector"].as_object().is_none_or(serde_json::Map::is_empty);
-    if text(spec, "clusterIP") == "None" && has_no_selector && spec["ipFamilies"].is_null() && spec["ipFamilyPolicy"].is_null()
+    if text(spec, "clusterIP") == "None"
+        && has_no_selector
+        && spec["ipFamilies"].is_null()
+        && spec["ipFamilyPolicy"].is_null()
     {
         // Nobody but its owner knows what it stands for, so it may be anything.
         spec["ipFamilies"] = json!(["IPv4", "IPv6"]);

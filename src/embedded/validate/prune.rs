@@ -52,7 +52,12 @@ fn node(schema: &Value, value: &mut Value, path: &str, resource: bool, removed: 
 }
 
 /// Visits the metadata of objects that an object has as parts, with their paths.
-pub(super) fn each_embedded(schema: &Value, value: &mut Value, path: &str, visit: &mut dyn FnMut(&str, &mut Value)) {
+pub(super) fn each_embedded(
+    schema: &Value,
+    value: &mut Value,
+    path: &str,
+    visit: &mut dyn FnMut(&str, &mut Value),
+) {
     match value {
         Value::Object(object) => {
             for (name, value) in object.iter_mut() {

@@ -35,10 +35,8 @@ impl Place {
         let path = self.path().join("bin/git");
         let log = self.path().join("log");
         // Scripts need a few more tools than the tests do.
-        let text = format!(
-            "#!/bin/sh\nPATH=$PATH:/usr/bin:/bin\necho \"$@\" >> '{}'\n{script}\n",
-            log.display()
-        );
+        let text =
+            format!("#!/bin/sh\nPATH=$PATH:/usr/bin:/bin\necho \"$@\" >> '{}'\n{script}\n", log.display());
         // Moved into place: a file that is being written cannot be run.
         fs::write(path.with_extension("part"), text).unwrap();
         fs::set_permissions(path.with_extension("part"), fs::Permissions::from_mode(0o755)).unwrap();
