@@ -35,9 +35,8 @@ pub(crate) fn state(world: &World) -> String {
 pub(crate) fn story(world: &World) -> String {
     let mut events = objects(world, "", "events");
     events.retain(|event| event["involvedObject"]["kind"] == "Application");
-    events.sort_by_key(|event| {
-        (string(event, "/firstTimestamp"), string(event, "/metadata/resourceVersion").parse::<u64>().ok())
-    });
+    // Their names tell the time at which they were made, which no two share.
+    events.sort_by_key(|event| string(event, "/metadata/name"));
     let lines = events.iter().map(|event| {
         let of = |field: &str| string(event, field);
         format!("event {} {}: {}\n", of("/type"), of("/reason"), of("/message"))

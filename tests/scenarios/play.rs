@@ -125,6 +125,7 @@ fn expect(place: &str, (code, body): (u16, Value), expected: u16) {
 async fn until(world: &mut World, place: &str, kind: &str, name: &str, met: impl Fn(Option<&Value>) -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let path = named(world, place, kind, name);
+    let mut pause = Duration::from_millis(500);
     loop {
         world.rest().await;
         let (code, object) = world.send("GET", &path, JSON, &Value::Null).await;
@@ -132,9 +133,10 @@ async fn until(world: &mut World, place: &str, kind: &str, name: &str, met: impl
         if met(object.as_ref()) {
             return;
         }
-        let state = outcome::state(world);
-        assert!(tokio::time::Instant::now() < deadline, "{place}: it does not come to that:\n{state}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let late = tokio::time::Instant::now() > deadline;
+        assert!(!late, "{place}: it does not come to that:\n{}", outcome::state(world));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(Duration::from_secs(30));
     }
 }
 
