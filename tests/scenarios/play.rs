@@ -86,7 +86,7 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
         Action::Gone(kind, name) => until(world, place, kind, name, |object| object.is_none()).await,
         Action::Advance(time) => {
             world.rest().await;
-            tokio::time::sleep(*time).await;
+            world.pass(*time).await;
             world.rest().await;
         }
         Action::Fail(..) => {} // holds from the beginning
@@ -135,7 +135,7 @@ async fn until(world: &mut World, place: &str, kind: &str, name: &str, met: impl
         }
         let late = tokio::time::Instant::now() > deadline;
         assert!(!late, "{place}: it does not come to that:\n{}", outcome::state(world));
-        tokio::time::sleep(pause).await;
+        world.pass(pause).await;
         pause = (pause * 3 / 2).min(Duration::from_secs(30));
     }
 }

@@ -41,6 +41,10 @@ const BEGIN: &str = "2026-01-01T00:00:00Z";
 /// When nothing was written for so many ticks, everything has come to rest.
 const QUIET: u32 = 200;
 const TICK: Duration = Duration::from_millis(1);
+/// The longest step in which time passes: `git` is seen only between two of them.
+const STRIDE: Duration = Duration::from_millis(50);
+/// How long each step of a workload's start takes.
+const PACE: Duration = Duration::from_millis(20);
 /// How long `git` is waited for before it is looked at again, in real time.
 const GLANCE: Duration = Duration::from_micros(200);
 
@@ -151,23 +155,41 @@ impl World {
     /// Waits until nothing is left to do but to wait for time to pass.
     pub(crate) async fn rest(&mut self) {
         let mut quiet = 0;
-        let mut version = self.cluster.objects().storage.version();
+        let mut version = self.version();
         while quiet < QUIET {
-            // The runtime moves its clock only when nothing else can run, so this wakes when all is idle.
-            tokio::time::sleep(TICK).await;
-            if self.crashed() {
-                self.restart();
-                quiet = 0;
-            } else if git_runs() {
-                std::thread::sleep(GLANCE);
-                quiet = 0;
-            } else if self.cluster.objects().storage.version() == version {
+            self.step(TICK).await;
+            if self.version() == version {
                 quiet += 1;
             } else {
-                version = self.cluster.objects().storage.version();
+                version = self.version();
                 quiet = 0;
             }
         }
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.step(STRIDE.min(end - Instant::now())).await;
+        }
+    }
+
+    /// The runtime moves its clock only when nothing else can run, so after this everything else is idle. It
+    /// does not know of `git`, for which the clock stands still here.
+    async fn step(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+        while git_runs() {
+            std::thread::sleep(GLANCE);
+            tokio::task::yield_now().await;
+        }
+        if futures::FutureExt::now_or_never(self.faults.crashed()).is_some() {
+            self.restart();
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.cluster.objects().storage.version()
     }
 }
 
@@ -179,7 +201,7 @@ async fn installed() -> Cluster {
         let cluster = Cluster::start(embedded::Settings {
             data_dir: None,
             clock: Arc::new(|| BEGIN.parse().expect("a time")),
-            controllers: embedded::controllers::Settings::default(),
+            controllers: embedded::controllers::Settings { pace: PACE, ..Default::default() },
         });
         let cluster = cluster.expect("the cluster starts");
         let admin = Connection::from_service(cluster.service()).client();
@@ -206,10 +228,6 @@ impl World {
     /// How many writes the controller sent.
     pub(crate) fn writes(&self) -> usize {
         self.faults.writes().len()
-    }
-
-    fn crashed(&self) -> bool {
-        futures::FutureExt::now_or_never(self.faults.crashed()).is_some()
     }
 
     /// Sends a request as an administrator.
