@@ -31,10 +31,13 @@ pub(crate) fn state(world: &World) -> String {
     world.repository.named(&text)
 }
 
-/// What was told: the events of applications, in their order.
+/// What was told: the events of applications, in their order. Left out are those of states on the way, such
+/// as Progressing: whether a pass of the controller sees one depends on threads that read Git.
 pub(crate) fn story(world: &World) -> String {
     let mut events = objects(world, "", "events");
-    events.retain(|event| event["involvedObject"]["kind"] == "Application");
+    events.retain(|event| {
+        event["involvedObject"]["kind"] == "Application" && event["reason"] != "ResourceUpdated"
+    });
     // Their names tell the time at which they were made, which no two share.
     events.sort_by_key(|event| string(event, "/metadata/name"));
     let lines = events.iter().map(|event| {
