@@ -8,15 +8,27 @@ use serde_json::{Map, Value};
 
 use super::world::World;
 
+/// What is told of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What it came to, and what it did with each object.
+    Objects,
+    /// Only what it came to. Whoever goes on after a crash finds objects as they were left, and tells that
+    /// they are unchanged or gone.
+    Whole,
+}
+
 /// What there is: projects, applications, and the objects that applications manage.
-pub(crate) fn state(world: &World) -> String {
+///
+/// Events are left out: which states on the way a pass of the controller sees depends on threads that read Git.
+pub(crate) fn state(world: &World, detail: Detail) -> String {
     let mut text = String::new();
     for project in objects(world, "storage.gitops", "storedprojects") {
         let ready = condition(&project, "Ready");
         let _ = writeln!(text, "project {}: {ready}", string(&project, "/metadata/name"));
     }
     for application in objects(world, "storage.gitops", "storedapplications") {
-        self::application(&application, &mut text);
+        self::application(&application, detail, &mut text);
     }
     for kind in world.cluster.objects().kinds.all() {
         if *kind.stored_version != *kind.gvk.version || kind.gvk.group == "storage.gitops" {
@@ -31,23 +43,7 @@ pub(crate) fn state(world: &World) -> String {
     world.repository.named(&text)
 }
 
-/// What was told: the events of applications, in their order. Left out are those of states on the way, such
-/// as Progressing: whether a pass of the controller sees one depends on threads that read Git.
-pub(crate) fn story(world: &World) -> String {
-    let mut events = objects(world, "", "events");
-    events.retain(|event| {
-        event["involvedObject"]["kind"] == "Application" && event["reason"] != "ResourceUpdated"
-    });
-    // Their names tell the time at which they were made, which no two share.
-    events.sort_by_key(|event| string(event, "/metadata/name"));
-    let lines = events.iter().map(|event| {
-        let of = |field: &str| string(event, field);
-        format!("event {} {}: {}\n", of("/type"), of("/reason"), of("/message"))
-    });
-    world.repository.named(&lines.collect::<String>())
-}
-
-fn application(object: &Value, text: &mut String) {
+fn application(object: &Value, detail: Detail, text: &mut String) {
     let of = |pointer: &str| string(object, pointer);
     let _ = writeln!(
         text,
@@ -61,7 +57,8 @@ fn application(object: &Value, text: &mut String) {
     if object.pointer("/status/operationState").is_some() {
         let phase = of("/status/operationState/phase");
         let _ = writeln!(text, "  operation {phase}: {}", of("/status/operationState/message"));
-        for result in list(object, "/status/operationState/syncResult/resources") {
+        let results = list(object, "/status/operationState/syncResult/resources");
+        for result in results.iter().filter(|_| detail == Detail::Objects) {
             let of = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
             let outcome = [of("hookPhase"), of("status")].concat();
             let _ = writeln!(text, "    {}/{} {outcome}: {}", of("kind"), of("name"), of("message"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gitopsd::manifest::yaml;
 use serde_json::Value;
 
-use super::outcome;
+use super::outcome::{self, Detail};
 use super::script::{Action, Step};
 use super::world::{self, World};
 
@@ -40,7 +40,7 @@ pub(crate) fn play(name: &str, steps: &[Step], kill: Option<usize>) -> Played {
             act(&mut world, &place, &step.action, &mut shown).await;
         }
         world.rest().await;
-        Played { shown, end: outcome::state(&world), writes: world.writes() }
+        Played { shown, end: outcome::state(&world, Detail::Whole), writes: world.writes() }
     })
 }
 
@@ -93,8 +93,7 @@ async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String
         Action::Restart => world.restart(),
         Action::Show => {
             world.rest().await;
-            shown.push_str(&outcome::state(world));
-            shown.push_str(&outcome::story(world));
+            shown.push_str(&outcome::state(world, Detail::Objects));
             shown.push_str("---\n");
         }
     }
@@ -134,7 +133,7 @@ async fn until(world: &mut World, place: &str, kind: &str, name: &str, met: impl
             return;
         }
         let late = tokio::time::Instant::now() > deadline;
-        assert!(!late, "{place}: it does not come to that:\n{}", outcome::state(world));
+        assert!(!late, "{place}: it does not come to that:\n{}", outcome::state(world, Detail::Objects));
         world.pass(pause).await;
         pause = (pause * 3 / 2).min(Duration::from_secs(30));
     }
