@@ -1,5 +1,6 @@
 //! One binary for all tests that need no cluster.
 
+mod demo;
 mod differential;
 mod layers;
 mod scenarios;

@@ -100,6 +100,7 @@ fn end_the_same_when_killed_after_any_write() {
     assert!(kills.len() > runs.len(), "the scenarios write hardly anything");
     let failed = each(&kills, |(scenario, whole, kill)| {
         let killed = play(&scenario.name, &scenario.steps, Some(*kill));
+        assert_eq!(killed.lives, whole.lives + 1, "{} was not killed after write {kill}", scenario.name);
         if killed.end == whole.end {
             return Ok(());
         }

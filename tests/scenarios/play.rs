@@ -23,6 +23,8 @@ pub(crate) struct Played {
     pub(crate) end: String,
     /// How many writes gitopsd's controller sent.
     pub(crate) writes: usize,
+    /// How many lives the controller had.
+    pub(crate) lives: usize,
 }
 
 /// Plays `steps`; the controller is killed after its write number `kill`, counted from 1.
@@ -40,7 +42,12 @@ pub(crate) fn play(name: &str, steps: &[Step], kill: Option<usize>) -> Played {
             act(&mut world, &place, &step.action, &mut shown).await;
         }
         world.rest().await;
-        Played { shown, end: outcome::state(&world, Detail::Whole), writes: world.writes() }
+        Played {
+            shown,
+            end: outcome::state(&world, Detail::Whole),
+            writes: world.writes(),
+            lives: world.lives,
+        }
     })
 }
 

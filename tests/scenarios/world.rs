@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     dir: tempfile::TempDir,
     life: Option<Life>,
+    /// How many lives there were.
+    pub(crate) lives: usize,
     ending: CancellationToken,
 }
 
@@ -94,7 +96,7 @@ impl World {
         let (running, stop) = (cluster.clone(), ending.clone());
         tokio::spawn(async move { running.run(stop).await });
         let repository = Repository::create(dir.path().join("repository"));
-        let mut world = Self { cluster, repository, faults, dir, life: None, ending };
+        let mut world = Self { cluster, repository, faults, dir, life: None, lives: 0, ending };
         world.restart();
         world.rest().await;
         world
@@ -131,6 +133,7 @@ impl World {
             controller::run(controller::Parts { store, cluster, git, clock: now, settings }, stopping).await;
         });
         self.life = Some(Life { stop, task, dead });
+        self.lives += 1;
     }
 
     /// How one life of gitopsd reaches the cluster: through the faults, and only as long as it lives.
