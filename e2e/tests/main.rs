@@ -5,6 +5,7 @@ mod cluster_citizen;
 mod conformance;
 mod crash;
 mod deletion;
+mod demo;
 mod differential;
 mod flow;
 mod ground;
