@@ -210,12 +210,13 @@ impl Keeper {
 async fn announce(client: kube::Client, name: String, mut bundle: watch::Receiver<Bundle>) {
     let api: Api<APIService> = Api::all(client);
     let mut changes = Box::pin(watch_object(api.clone(), &name).default_backoff());
-    let mut held: Option<APIService> = None;
+    // Whether it is there, once that is known.
+    let mut held: Option<Option<APIService>> = None;
     let mut look = Instant::now() + CHECK_INTERVAL;
     loop {
         tokio::select! {
             change = changes.next() => match change {
-                Some(Ok(service)) => held = service,
+                Some(Ok(service)) => held = Some(service),
                 Some(Err(error)) => {
                     tracing::warn!(%error, "cannot follow APIService {name}");
                     continue;
@@ -225,16 +226,16 @@ async fn announce(client: kube::Client, name: String, mut bundle: watch::Receive
             changed = bundle.changed() => if changed.is_err() { return },
             () = sleep_until(look) => {}
         }
+        look = Instant::now() + CHECK_INTERVAL;
         let wanted = bundle.borrow_and_update().clone();
         let Some(wanted) = wanted else { continue };
-        let Some(service) = &held else {
+        let Some(held) = &held else { continue };
+        let Some(service) = held else {
             tracing::warn!(
                 "APIService {name} does not exist: nothing of gitops/v1 is served through kube-apiserver until manifests/ is applied"
             );
-            look = Instant::now() + CHECK_INTERVAL;
             continue;
         };
-        look = Instant::now() + CHECK_INTERVAL;
         if let Some(patch) = correction(service, &wanted) {
             match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => tracing::info!("kube-apiserver was told our CA in APIService {name}"),
