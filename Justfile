@@ -27,8 +27,9 @@ e2e:
     e2e/tools/build
     cargo test --features e2e --test e2e
 
-# what gitopsd costs: requests, memory, time; with an optimised build, which takes minutes
+# what gitopsd and the embedded API cost: requests, memory, time; with an optimised build, which takes minutes
 bench:
+    cargo bench --bench embedded
     e2e/tools/build
     cargo bench --features e2e --bench cost
 

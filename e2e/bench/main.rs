@@ -8,6 +8,7 @@ mod fleet;
 mod idle;
 mod process;
 mod push;
+#[expect(dead_code, reason = "the measures of the embedded API use the rest")]
 mod report;
 mod rig;
 

@@ -21,6 +21,11 @@ impl Report {
         self.limited(what, format!("{value:.2} {unit}"), format!("below {limit} {unit}"), value < limit);
     }
 
+    /// A figure that must be at least `limit`, in the same unit.
+    pub(crate) fn above(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
+        self.limited(what, format!("{value:.0} {unit}"), format!("{limit} {unit} or more"), value >= limit);
+    }
+
     /// A number that must be 0.
     pub(crate) fn none(&mut self, what: &str, value: usize) {
         self.limited(what, value.to_string(), "0".into(), value == 0);

@@ -16,7 +16,6 @@ use serde_json::json;
 use super::kinds::Kind;
 use super::kinds::Subresource;
 use super::schema::Schema;
-use super::status::Cause;
 use super::validate;
 use crate::manifest::Gvk;
 use crate::manifest::Scope;
@@ -26,21 +25,19 @@ pub use self::definition::check;
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const VERBS_OF_SUBRESOURCES: [&str; 3] = ["get", "patch", "update"];
 
-/// The kinds that a `CustomResourceDefinition` defines, one for each served version.
-pub fn kinds(definition: &Value) -> Result<Vec<Kind>, Vec<Cause>> {
+/// The kinds that a `CustomResourceDefinition` defines, one for each served version. It was checked when it was
+/// written; that takes long enough to be done only once.
+#[must_use]
+pub fn kinds(definition: &Value) -> Vec<Kind> {
     let mut definition = definition.clone();
     if let Some(fields) = definition.as_object_mut() {
         validate::custom_definition(fields);
     }
-    let causes = check(&definition, None);
-    if !causes.is_empty() {
-        return Err(causes);
-    }
     let versions = list(&definition["spec"]["versions"]);
-    Ok(versions
+    versions
         .filter(|version| version["served"] == true)
         .map(|version| kind(&definition, version))
-        .collect())
+        .collect()
 }
 
 fn kind(definition: &Value, version: &Value) -> Kind {

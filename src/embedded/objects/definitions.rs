@@ -96,7 +96,7 @@ impl Objects {
     }
 
     fn serve_definition(&self, definition: &Value) {
-        let Ok(mut kinds) = custom::kinds(definition) else { return };
+        let mut kinds = custom::kinds(definition);
         if meta::is_deleting(definition) {
             for kind in &mut kinds {
                 kind.verbs.retain(|verb| &**verb != "create");
@@ -161,7 +161,7 @@ impl Objects {
 
     /// Deletes the objects of a definition that is being deleted, and the definition when they are gone.
     pub(super) fn clear_definition(&self, definition: &Value) {
-        let Ok(kinds) = custom::kinds(definition) else { return };
+        let kinds = custom::kinds(definition);
         let resource = meta::text(definition, "name");
         self.serve_definition(definition);
         if let Some(kind) = kinds.first() {

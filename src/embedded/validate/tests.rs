@@ -16,7 +16,7 @@ static RECORDED: LazyLock<Value> =
 static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
     let kinds = Kinds::builtin();
     for definition in RECORDED["definitions"].as_array().unwrap() {
-        kinds.define(definition["metadata"]["name"].as_str().unwrap(), custom::kinds(definition).unwrap());
+        kinds.define(definition["metadata"]["name"].as_str().unwrap(), custom::kinds(definition));
     }
     kinds
 });
