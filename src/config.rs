@@ -98,6 +98,12 @@ pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
+/// Whether the user wants no colours, as <https://no-color.org> has it.
+#[must_use]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// Returns the host's name, which in a cluster is the pod's.
 #[must_use]
 pub fn host_name() -> String {

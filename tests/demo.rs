@@ -1,5 +1,7 @@
 //! The program as somebody without a cluster meets it: `demo`, and `serve --embedded`.
 
+#![expect(clippy::unwrap_used, reason = "a test ends with the first thing that goes wrong")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -61,8 +61,7 @@ fn the_printed_commands_work() {
 
 /// Runs a command as a user types it.
 fn shell(tools: &Path, command: &str) -> Said {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", tools.display());
+    let command = format!("PATH={}:$PATH; {command}", tools.display());
     let home = tempfile::tempdir().expect("a temporary folder");
-    run(program("sh").args(["-c", command]).env("PATH", path).env("HOME", home.path()), b"")
+    run(program("sh").args(["-c", &command]).env("HOME", home.path()), b"")
 }

@@ -34,10 +34,7 @@ pub fn kinds(definition: &Value) -> Vec<Kind> {
         validate::custom_definition(fields);
     }
     let versions = list(&definition["spec"]["versions"]);
-    versions
-        .filter(|version| version["served"] == true)
-        .map(|version| kind(&definition, version))
-        .collect()
+    versions.filter(|version| version["served"] == true).map(|version| kind(&definition, version)).collect()
 }
 
 fn kind(definition: &Value, version: &Value) -> Kind {

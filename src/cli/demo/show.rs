@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::application::{Application, ResourceStatus};
+use crate::config;
 
 /// Where lines are printed. Clones write to the same place.
 #[derive(Clone, Copy)]
@@ -23,8 +24,7 @@ pub(super) struct Show {
 impl Show {
     /// Begins, at this time.
     pub(super) fn new(began: Instant) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { began, colours: std::io::stdout().is_terminal() && !plain }
+        Self { began, colours: std::io::stdout().is_terminal() && !config::no_color() }
     }
 
     /// Something that was set up.
