@@ -23,8 +23,8 @@ pub(crate) struct Played {
     pub(crate) end: String,
     /// How many writes gitopsd's controller sent.
     pub(crate) writes: usize,
-    /// How many lives the controller had.
-    pub(crate) lives: usize,
+    /// Whether the controller was killed by a fault.
+    pub(crate) killed: bool,
 }
 
 /// Plays `steps`; the controller is killed after its write number `kill`, counted from 1.
@@ -46,7 +46,7 @@ pub(crate) fn play(name: &str, steps: &[Step], kill: Option<usize>) -> Played {
             shown,
             end: outcome::state(&world, Detail::Whole),
             writes: world.writes(),
-            lives: world.lives,
+            killed: world.killed,
         }
     })
 }

@@ -68,8 +68,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     dir: tempfile::TempDir,
     life: Option<Life>,
-    /// How many lives there were.
-    pub(crate) lives: usize,
+    /// Whether a fault killed the controller.
+    pub(crate) killed: bool,
     ending: CancellationToken,
 }
 
@@ -96,7 +96,7 @@ impl World {
         let (running, stop) = (cluster.clone(), ending.clone());
         tokio::spawn(async move { running.run(stop).await });
         let repository = Repository::create(dir.path().join("repository"));
-        let mut world = Self { cluster, repository, faults, dir, life: None, lives: 0, ending };
+        let mut world = Self { cluster, repository, faults, dir, life: None, killed: false, ending };
         world.restart();
         world.rest().await;
         world
@@ -109,6 +109,7 @@ impl World {
             life.stop.cancel();
             life.task.abort();
         }
+        self.killed |= self.crashed();
         self.faults.restart();
         let dead = Arc::new(AtomicBool::new(false));
         let connection = self.connection(&dead);
@@ -133,7 +134,6 @@ impl World {
             controller::run(controller::Parts { store, cluster, git, clock: now, settings }, stopping).await;
         });
         self.life = Some(Life { stop, task, dead });
-        self.lives += 1;
     }
 
     /// How one life of gitopsd reaches the cluster: through the faults, and only as long as it lives.
@@ -186,9 +186,13 @@ impl World {
             std::thread::sleep(GLANCE);
             tokio::task::yield_now().await;
         }
-        if futures::FutureExt::now_or_never(self.faults.crashed()).is_some() {
+        if self.crashed() {
             self.restart();
         }
+    }
+
+    fn crashed(&self) -> bool {
+        futures::FutureExt::now_or_never(self.faults.crashed()).is_some()
     }
 
     fn version(&self) -> u64 {
