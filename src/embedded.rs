@@ -185,7 +185,6 @@ impl Cluster {
         let Api { objects, aggregation, .. } = &self.api;
         tokio::join!(
             controllers::run_with(objects.clone(), self.controllers.clone(), shutdown.clone()),
-            access::aggregate::run(objects.clone(), shutdown.clone()),
             aggregation.run(shutdown.clone()),
         );
     }

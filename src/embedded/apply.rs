@@ -33,6 +33,7 @@ pub use reset::reset;
 use set::Set;
 use typing::Type;
 
+use super::kinds::Kind;
 use super::schema::Schema;
 use super::status::Status;
 
@@ -68,6 +69,14 @@ pub struct Manager<'a> {
     pub now: Timestamp,
     /// Fields that this write leaves as they are, whatever is sent: see [`reset`].
     pub ignored: &'a [&'a [&'a str]],
+}
+
+impl<'a> Manager<'a> {
+    /// Who writes an object of `kind`, or a subresource of it, with the fields that such a write leaves alone.
+    #[must_use]
+    pub fn of(kind: &Kind, subresource: &'a str, name: &'a str, now: Timestamp) -> Self {
+        Self { name, subresource, now, ignored: reset(kind, subresource) }
+    }
 }
 
 /// Applies `applied` to `live`. Answers the merged object with `metadata.managedFields` brought up to date;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::Schema;
 use super::status::Status;
+use super::validate::json_type;
 
 /// The most operations of a JSON patch.
 const OPERATIONS: usize = 10_000;
@@ -20,10 +21,10 @@ pub fn json(live: &Value, patch: &Value) -> Result<Value, Status> {
     let decoding =
         |why: &str| Status::bad_request(format!("error decoding patch: json: cannot unmarshal {why}"));
     let Some(operations) = patch.as_array() else {
-        return Err(decoding(&format!("{} into Go value of type []handlers.jsonPatchOp", kind(patch))));
+        return Err(decoding(&format!("{} into Go value of type []handlers.jsonPatchOp", json_type(patch))));
     };
     if let Some(other) = operations.iter().find(|operation| !operation.is_object()) {
-        return Err(decoding(&format!("{} into Go value of type handlers.jsonPatchOp", kind(other))));
+        return Err(decoding(&format!("{} into Go value of type handlers.jsonPatchOp", json_type(other))));
     }
     if operations.len() > OPERATIONS {
         let count = operations.len();
@@ -72,22 +73,10 @@ fn unprocessable() -> Status {
 }
 
 fn not_an_object(patch: &Value, prefix: &str) -> Status {
-    let kind = kind(patch);
+    let kind = json_type(patch);
     Status::bad_request(format!(
         "{prefix}json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
     ))
-}
-
-/// What Go's JSON decoder calls a value.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 fn merge_into(object: &mut Value, patch: &Map<String, Value>) {

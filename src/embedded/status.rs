@@ -26,6 +26,14 @@ pub struct Cause {
     pub field: String,
 }
 
+impl Cause {
+    /// A field that must not be given here.
+    #[must_use]
+    pub fn forbidden(field: &str, why: &str) -> Self {
+        Self { reason: "FieldValueForbidden", message: format!("Forbidden: {why}"), field: field.into() }
+    }
+}
+
 impl Status {
     /// A failure without details.
     #[must_use]

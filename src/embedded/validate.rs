@@ -29,10 +29,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::schema::Schema;
 use super::status::Cause;
 use super::status::Status;
 
+pub(super) use self::decode::json_type;
 pub(super) use self::defaults::custom_definition;
 pub use self::duplicates::duplicates;
 pub use self::duplicates::in_one;
@@ -78,12 +78,6 @@ pub fn decode(kind: &Kind, object: &mut Value) -> Result<Vec<String>, Status> {
     let pruned = prune::prune(schema, object);
     unknown.extend(pruned.iter().map(|path| format!("unknown field {path:?}")));
     Ok(unknown)
-}
-
-/// The same for what is not an object of a kind: `DeleteOptions`, a `Scale`. The error is what follows
-/// `cannot be handled as a …: `.
-pub fn decode_as(schema: &Schema, value: &mut Value) -> Result<Vec<String>, String> {
-    decode::decode(schema, value)
 }
 
 /// `Deployment in version "v1" cannot be handled as a Deployment: `, with what is wrong.

@@ -53,10 +53,7 @@ pub(crate) fn play(name: &str, steps: &[Step], kill: Option<usize>) -> Played {
 
 async fn act(world: &mut World, place: &str, action: &Action, shown: &mut String) {
     match action {
-        Action::Commit(files) => {
-            let files: Vec<_> = files.iter().map(|(path, text)| (path.clone(), text.clone())).collect();
-            world.repository.commit(&files);
-        }
+        Action::Commit(files) => world.repository.commit(files),
         Action::Setup(project) => {
             let documents = SETUP.split("\n---\n").skip(usize::from(!project));
             apply(world, place, &documents.collect::<Vec<_>>().join("\n---\n")).await;

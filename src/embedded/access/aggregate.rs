@@ -1,7 +1,6 @@
 //! `ClusterRoles` that gather the rules of others, as kube-controller-manager fills them in.
 
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::embedded::objects::{Objects, Options, Patch};
 use crate::embedded::status::Status;
@@ -24,25 +23,6 @@ pub fn aggregate(objects: &Objects) -> Result<usize, Status> {
         for (role, rules) in due {
             write(objects, role, &rules)?;
             written += 1;
-        }
-    }
-}
-
-/// Keeps them filled in until `shutdown`.
-pub async fn run(objects: Objects, shutdown: CancellationToken) {
-    loop {
-        let version = objects.storage.version();
-        if let Err(error) = aggregate(&objects) {
-            tracing::warn!(error = error.message, "cannot fill in aggregated ClusterRoles");
-        }
-        let changed = async {
-            let mut watch = objects.storage.watch(Some(RESOURCE), version).ok()?;
-            // Its own writes are among them: it looks again once, and finds nothing to do.
-            watch.next().await.ok()
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = changed => {}
         }
     }
 }

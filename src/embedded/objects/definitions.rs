@@ -124,12 +124,7 @@ impl Objects {
                     custom::status_of_conflict(stored, reason, &message, now)
                 }
             };
-            let manager = apply::Manager {
-                name: "kube-apiserver",
-                subresource: "status",
-                now,
-                ignored: apply::reset(&kind, "status"),
-            };
+            let manager = apply::Manager::of(&kind, "status", "kube-apiserver", now);
             apply::update(&kind.schema, Some(&before), stored, &manager);
         });
     }

@@ -112,12 +112,7 @@ impl Objects {
         meta::begin(&mut object, namespace, now);
         validate::begin(kind, &mut object);
         if !owned {
-            let manager = apply::Manager {
-                name: &options.manager,
-                subresource: "",
-                now,
-                ignored: apply::reset(kind, ""),
-            };
+            let manager = apply::Manager::of(kind, "", &options.manager, now);
             apply::update(&kind.schema, None, &mut object, &manager);
         }
         for attempt in 1.. {
@@ -253,12 +248,7 @@ impl Objects {
         meta::carry_on(&mut object, live);
         if !owned {
             let now = (self.clock)();
-            let manager = apply::Manager {
-                name: &options.manager,
-                subresource,
-                now,
-                ignored: apply::reset(kind, subresource),
-            };
+            let manager = apply::Manager::of(kind, subresource, &options.manager, now);
             apply::update(&kind.schema, Some(live), &mut object, &manager);
         }
         self.fill_changed(kind, &mut object, live, subresource)?;
@@ -353,12 +343,7 @@ impl Objects {
         self.change(target, options, creates, &mut |live| {
             check_applied_uid(target, uid.as_ref(), live)?;
             let now = (self.clock)();
-            let manager = apply::Manager {
-                name: &options.manager,
-                subresource,
-                now,
-                ignored: apply::reset(kind, subresource),
-            };
+            let manager = apply::Manager::of(kind, subresource, &options.manager, now);
             let merged = apply::apply(&kind.schema, live, &applied, &manager, options.force)?;
             let mut wanted = Self::decode(kind, merged, &ignoring, false)?;
             wanted.owned = true;

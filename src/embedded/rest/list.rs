@@ -173,13 +173,7 @@ impl Call {
 
     fn check_list_options(&self, told: &str, matching: &str, token: &str) -> Result<(), Status> {
         let mut causes = Vec::new();
-        let mut forbidden = |field: &str, why: &str| {
-            causes.push(Cause {
-                reason: "FieldValueForbidden",
-                message: format!("Forbidden: {why}"),
-                field: field.into(),
-            });
-        };
+        let mut forbidden = |field: &str, why: &str| causes.push(Cause::forbidden(field, why));
         let field = "resourceVersionMatch";
         if !self.query.get("sendInitialEvents").is_empty() {
             forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");

@@ -81,11 +81,7 @@ impl Query {
             }
         };
         if self.has("force") && kind == "PatchOptions" && !applies {
-            causes.push(Cause {
-                reason: "FieldValueForbidden",
-                message: "Forbidden: may not be specified for non-apply patch".into(),
-                field: "force".into(),
-            });
+            causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
         }
         let manager = self.get("fieldManager");
         if applies && manager.is_empty() {

@@ -86,13 +86,7 @@ impl Call {
         let told = self.query.get("sendInitialEvents");
         let matching = self.query.get("resourceVersionMatch");
         let mut causes = Vec::new();
-        let mut forbidden = |field: &str, why: &str| {
-            causes.push(Cause {
-                reason: "FieldValueForbidden",
-                message: format!("Forbidden: {why}"),
-                field: field.into(),
-            });
-        };
+        let mut forbidden = |field: &str, why: &str| causes.push(Cause::forbidden(field, why));
         let field = "resourceVersionMatch";
         if told.is_empty() {
             if !matching.is_empty() {

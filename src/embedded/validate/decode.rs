@@ -226,7 +226,8 @@ fn push(path: &mut String, name: &str) {
     path.push_str(name);
 }
 
-fn json_type(value: &Value) -> &'static str {
+/// What Go's JSON decoder calls a value.
+pub(in crate::embedded) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -72,6 +72,29 @@ fn causes(told: &Value) -> Vec<String> {
     causes
 }
 
+/// The causes that were found and those that were recorded.
+fn refused(found: &[Cause], recorded: &Value) -> (Value, Value) {
+    let found: Vec<_> = found
+        .iter()
+        .map(|cause| json!({"field": cause.field, "reason": cause.reason, "message": cause.message}))
+        .collect();
+    (json!(causes(&found.into())), json!(causes(&recorded["causes"])))
+}
+
+/// Holds all recorded requests of a kind against what `ours` and the recording say of them.
+#[track_caller]
+fn all(requests: &str, ours: fn(&Value) -> (Value, Value)) {
+    let mut wrong = 0;
+    for recorded in RECORDED[requests].as_array().unwrap() {
+        let (found, expected) = ours(recorded);
+        if found != expected {
+            wrong += 1;
+            println!("{}\n", difference(&recorded["object"], &found, &expected));
+        }
+    }
+    assert_eq!(wrong, 0);
+}
+
 fn create(recorded: &Value) -> (Value, Value) {
     let mut object = recorded["object"].clone();
     let kind = kind_of(&object);
@@ -89,24 +112,12 @@ fn create(recorded: &Value) -> (Value, Value) {
     if found.is_empty() && recorded["code"].is_null() {
         return (bare(object), bare(recorded["result"].clone()));
     }
-    let found: Vec<_> = found
-        .iter()
-        .map(|cause| json!({"field": cause.field, "reason": cause.reason, "message": cause.message}))
-        .collect();
-    (json!(causes(&found.into())), json!(causes(&recorded["causes"])))
+    refused(&found, recorded)
 }
 
 #[test]
 fn objects_are_created_as_by_kube_apiserver() {
-    let mut wrong = 0;
-    for recorded in RECORDED["creates"].as_array().unwrap() {
-        let (found, expected) = create(recorded);
-        if found != expected {
-            wrong += 1;
-            println!("{}\n", difference(&recorded["object"], &found, &expected));
-        }
-    }
-    assert_eq!(wrong, 0);
+    all("creates", create);
 }
 
 fn difference(object: &Value, found: &Value, expected: &Value) -> String {
@@ -178,24 +189,12 @@ fn update(recorded: &Value) -> (Value, Value) {
             json!([generation(result), bare(result.clone())]),
         );
     }
-    let found: Vec<_> = found
-        .iter()
-        .map(|cause| json!({"field": cause.field, "reason": cause.reason, "message": cause.message}))
-        .collect();
-    (json!(causes(&found.into())), json!(causes(&recorded["causes"])))
+    refused(&found, recorded)
 }
 
 #[test]
 fn objects_are_updated_as_by_kube_apiserver() {
-    let mut wrong = 0;
-    for recorded in RECORDED["updates"].as_array().unwrap() {
-        let (found, expected) = update(recorded);
-        if found != expected {
-            wrong += 1;
-            println!("{}\n", difference(&recorded["object"], &found, &expected));
-        }
-    }
-    assert_eq!(wrong, 0);
+    all("updates", update);
 }
 
 #[test]
