@@ -29,9 +29,9 @@ e2e:
 
 # what gitopsd and the embedded API cost: requests, memory, time; with an optimised build, which takes minutes
 bench:
-    cargo bench --bench embedded
     e2e/tools/build
     cargo bench --features e2e --bench cost
+    cargo bench --bench embedded
 
 # formatting, clippy, licences and sources of dependencies
 lint:
